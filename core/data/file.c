@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * The state of one file, and what is counted as allocated. The count moves when an operation is applied, so that the inode encoded with a
+ * group and the volume's usage of that group agree; what could not be known then (a chunk whose record is not in memory) is corrected when
+ * the map is encoded (pending.assumed).
+ */
+#include "core/data/data_internal.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+void data_file_init(struct file_data *f, struct data *d, uint64_t inode, struct rwlock *lock, bool fresh,
+	uint64_t allocated)
+{
+	*f = (struct file_data){.data = d, .inode = inode, .lock = lock, .is_inline = fresh};
+	f->allocated = allocated;
+}
+
+int data_file_set_inline(struct file_data *f, struct slice bytes)
+{
+	assert(bytes.len <= INLINE_BYTES_MAX && !f->pending);
+	uint8_t *copy = malloc(bytes.len ? bytes.len : 1);
+
+	if (!copy)
+		return -ENOMEM;
+	if (bytes.len)
+		memcpy(copy, bytes.data, bytes.len);
+	free(f->inline_bytes);
+	f->inline_bytes = copy;
+	f->inline_len = (uint32_t)bytes.len;
+	f->is_inline = true;
+	return 0;
+}
+
+void file_tail_drop(struct file_data *f)
+{
+	if (!f->tail)
+		return;
+	free(f->tail);
+	f->tail = NULL;
+	f->tail_len = 0;
+	atomic_fetch_sub(&f->data->tail_bytes, TAIL_BLOCK_BYTES);
+}
+
+void data_file_done(struct file_data *f)
+{
+	assert(!f->pending);
+	chunk_cache_done(f);
+	file_tail_drop(f);
+	free(f->inline_bytes);
+	f->inline_bytes = NULL;
+	f->inline_len = 0;
+}
+
+bool data_file_busy(const struct file_data *f)
+{
+	return f->pending != NULL;
+}
+
+/* ---- maps ---- */
+
+struct pending *pending_new(void)
+{
+	struct pending *map = calloc(1, sizeof(*map));
+
+	if (map)
+		list_init(&map->link);
+	return map;
+}
+
+void pending_free(struct pending *map)
+{
+	if (!map)
+		return;
+	pieces_done(&map->pieces);
+	pieces_done(&map->reserved);
+	pieces_done(&map->assumed);
+	free(map);
+}
+
+struct pending *file_map(struct file_data *f, struct group *g, uint64_t size, struct pending **spare)
+{
+	struct group_data *gd = group_data_of(g);
+	struct pending *map = f->pending;
+
+	rwlock_assert_write(f->lock);
+	if (map && map->number == g->number)
+		return map;
+	/* Operations lock the inode before they join a group, so groups rise. */
+	assert(!map || map->number < g->number);
+	map = *spare;
+	*spare = NULL;
+	map->file = f;
+	map->group = gd;
+	map->number = g->number;
+	map->old_size = f->is_inline ? 0 : size;
+	map->pieces.random = f->inode;
+	map->older = f->pending;
+	f->pending = map;
+	f->data->owner.file_ref(f);
+	mutex_lock(&gd->lock);
+	list_push_back(&gd->maps, &map->link);
+	mutex_unlock(&gd->lock);
+	return map;
+}
+
+void file_unlink_map(struct file_data *f, struct pending *map)
+{
+	struct pending **at = &f->pending;
+
+	rwlock_assert_write(f->lock);
+	while (*at != map)
+		at = &(*at)->older;
+	*at = map->older;
+	map->older = NULL;
+}
+
+/* ---- accounting ---- */
+
+void file_account(struct file_data *f, struct group_data *gd, int64_t change)
+{
+	rwlock_assert_write(f->lock);
+	if (change < 0 && f->allocated < (uint64_t)-change)
+		change = -(int64_t)f->allocated;
+	if (change == 0)
+		return;
+	f->allocated += (uint64_t)change;
+	atomic_fetch_add(&gd->usage_bytes, change);
+}
+
+struct count {
+	const struct file_data *file;
+	void (*unknown)(void *arg, uint64_t offset, uint64_t end);
+	void *arg;
+};
+
+static uint64_t charged_by_pieces(const struct count *c, const struct pending *map, uint64_t offset, uint64_t end);
+
+/* One layer: ranges that are reserved in it are charged, whatever lies below. */
+static uint64_t charged_from(const struct count *c, const struct pending *map, uint64_t offset, uint64_t end)
+{
+	uint64_t sum = 0, at = offset;
+
+	if (offset >= end)
+		return 0;
+	if (!map)
+		return chunk_cache_charged(c->file, offset, end, c->unknown, c->arg);
+	const struct piece *p = pieces_find(&map->reserved, offset);
+
+	for (; p && p->offset < end; p = piece_next(p)) {
+		uint64_t from = p->offset > at ? p->offset : at, to = p->end < end ? p->end : end;
+
+		sum += charged_by_pieces(c, map, at, from);
+		sum += to - from;
+		at = to;
+	}
+	return sum + charged_by_pieces(c, map, at, end);
+}
+
+static uint64_t charged_by_pieces(const struct count *c, const struct pending *map, uint64_t offset, uint64_t end)
+{
+	uint64_t sum = 0, at = offset;
+
+	if (offset >= end)
+		return 0;
+	const struct piece *p = pieces_find(&map->pieces, offset);
+
+	for (; p && p->offset < end; p = piece_next(p)) {
+		uint64_t from = p->offset > at ? p->offset : at, to = p->end < end ? p->end : end;
+
+		sum += charged_from(c, map->older, at, from);
+		if (p->kind != PIECE_HOLE)
+			sum += to - from;
+		at = to;
+	}
+	return sum + charged_from(c, map->older, at, end);
+}
+
+uint64_t file_charged(const struct file_data *f, const struct pending *top, uint64_t offset, uint64_t end,
+	void (*unknown)(void *arg, uint64_t offset, uint64_t end), void *arg)
+{
+	struct count c = {.file = f, .unknown = unknown, .arg = arg};
+
+	return charged_from(&c, top, offset, end);
+}
