@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Usage and its limit. */
+#include "core/vfs/quota.h"
+#include "core/base/cleanup.h"
+#include "core/vfs/op.h"
+
+static int read_usage(struct vfs_engine *e, unsigned flags, struct usage_record *ret)
+{
+	CLEANUP(buf_done) struct buf value = BUF_INIT;
+	struct key k = key_counter(COUNTER_USAGE);
+	int r = index_get(e->index, GROUP_NOW, key_slice(&k), flags, &value, NULL, NULL);
+
+	if (r == -ENOENT) {
+		*ret = (struct usage_record){0};
+		return 0;
+	}
+	return r < 0 ? r : usage_record_decode(buf_slice(&value), ret);
+}
+
+int quota_load(struct vfs_engine *e)
+{
+	struct usage_record u;
+	int r = read_usage(e, 0, &u);
+
+	if (r < 0)
+		return engine_read_error(r);
+	e->quota.max_bytes = e->o.max_bytes;
+	atomic_store(&e->quota.used_bytes, u.bytes);
+	atomic_store(&e->quota.used_inodes, u.inodes);
+	return 0;
+}
+
+void quota_refresh(struct vfs_engine *e)
+{
+	struct usage_record u;
+
+	if (read_usage(e, INDEX_CACHED, &u) == 0)
+		atomic_store(&e->quota.used_bytes, u.bytes);
+}
+
+uint64_t quota_used(const struct quota *q)
+{
+	int64_t n = atomic_load(&q->used_bytes) + atomic_load(&q->pending_bytes);
+
+	return n > 0 ? (uint64_t)n : 0;
+}
+
+static bool fits(const struct quota *q, uint64_t more)
+{
+	uint64_t used = quota_used(q);
+
+	return used <= q->max_bytes && more <= q->max_bytes - used;
+}
+
+/* Bytes of holes in [offset, end) of a file of `size`; `end` <= `size`. */
+static int count_holes(struct inode *i, uint64_t size, uint64_t offset, uint64_t end, uint64_t *ret)
+{
+	uint64_t holes = 0, at = offset, next;
+
+	while (at < end) {
+		int r = data_seek(&i->data, size, at, false, &next, NULL);
+
+		if (r == -ENXIO)
+			next = end;
+		else if (r < 0)
+			return engine_read_error(r);
+		if (next > end)
+			next = end;
+		holes += next - at;
+		at = next;
+		if (at == end)
+			break;
+		r = data_seek(&i->data, size, at, true, &next, NULL);
+		if (r < 0 && r != -ENXIO)
+			return engine_read_error(r);
+		at = r < 0 ? end : next;
+	}
+	*ret = holes;
+	return 0;
+}
+
+/*
+ * How much of a write is new. Preallocated ranges look like holes, so what the file has allocated bounds the answer:
+ * it will not have more than its size.
+ */
+static int growth(struct inode *i, uint64_t offset, uint64_t len, uint64_t *ret)
+{
+	uint64_t size, allocated, after, below, holes = 0;
+	int r = 0;
+
+	rwlock_rdlock(&i->lock);
+	size = i->size;
+	allocated = i->data.allocated;
+	rwlock_unlock(&i->lock);
+	after = offset + len > size ? offset + len : size;
+	below = offset + len < size ? offset + len : size;
+	if (offset < below)
+		r = count_holes(i, size, offset, below, &holes);
+	if (r < 0)
+		return r;
+	if (offset + len > size)
+		holes += offset + len - (offset > size ? offset : size);
+	after = after > allocated ? after - allocated : 0;
+	*ret = holes < after ? holes : after;
+	return 0;
+}
+
+int quota_admit(struct vfs_engine *e, struct inode *i, uint64_t offset, uint64_t len)
+{
+	uint64_t more = len;
+	int r = 0;
+
+	if (!e->quota.max_bytes || fits(&e->quota, len))
+		return 0;
+	if (atomic_load(&e->quota.pending_bytes) > 0)
+		r = engine_wait_durable(e, atomic_load(&e->last_changed), NULL);
+	if (r < 0)
+		return r;
+	quota_refresh(e);
+	if (i)
+		r = growth(i, offset, len, &more);
+	if (r < 0)
+		return r;
+	return fits(&e->quota, more) ? 0 : -ENOSPC;
+}
+
+void quota_note(struct vfs_engine *e, struct group_inodes *gi, uint64_t bytes)
+{
+	atomic_fetch_add(&gi->pending_bytes, (int64_t)bytes);
+	atomic_fetch_add(&e->quota.pending_bytes, (int64_t)bytes);
+}
