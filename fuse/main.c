@@ -1,0 +1,362 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * zerofs-mount: opens the volume in this process, mounts it, serves the kernel until it is unmounted, then makes everything
+ * durable and releases the claim.
+ *
+ * Without -f the parent waits until the mount works, so that its exit status tells; the child is the daemon. Threads
+ * start in the child only.
+ */
+#include "core/base/cleanup.h"
+#include "core/base/diag.h"
+#include "core/base/thread.h"
+#include "core/net/control.h"
+#include "core/password.h"
+#include "core/paths.h"
+#include "core/seal/secret.h"
+#include "core/store/url.h"
+#include "core/vfs/vfs.h"
+#include "core/volume.h"
+#include "fuse/loop.h"
+#include "fuse/mount.h"
+#include "fuse/ops.h"
+#include "fuse/options.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <syslog.h>
+
+#define VALID_OWN_MS 3600000 /* every change passes through this mount */
+#define VALID_FOLLOWER_MS 1000
+#define POLL_FOLLOWER_MS 1000
+
+enum { EXIT_OK = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_DAMAGED = 4 };
+
+struct program {
+	struct options options;
+	char *password;
+	char *url; /* canonical */
+	char state_dir[512], control[512];
+	struct volume *volume;
+	struct mount *mount;
+	struct loop *loop;
+	struct ops ops;
+	int ready; /* pipe to the waiting parent, -1 = none */
+	_Atomic bool serving; /* volume, mount and loop are there */
+	_Atomic bool ending;
+	struct thread signals;
+};
+
+static int fail(const struct error *e, int r)
+{
+	(void)fprintf(stderr, "zerofs-mount: %s\n", error_text(e, r));
+	return r == -EBADMSG ? EXIT_DAMAGED : EXIT_FAILED;
+}
+
+static void to_syslog(void *arg, enum diag_level level, const char *component, const char *text)
+{
+	static const int priority[] = {
+		[DIAG_ERROR] = LOG_ERR,
+		[DIAG_WARNING] = LOG_WARNING,
+		[DIAG_INFO] = LOG_INFO,
+		[DIAG_DEBUG] = LOG_DEBUG,
+	};
+
+	(void)arg;
+	syslog(priority[level], "%s: %s", component, text);
+}
+
+static void on_waiting(void *arg, const struct volume_holder *h)
+{
+	(void)arg;
+	(void)fprintf(stderr, "zerofs-mount: waiting for process %lld on %s, which is closing the volume\n",
+		(long long)h->pid, h->host);
+}
+
+static int open_volume(struct program *p, struct error *err)
+{
+	const struct options *o = &p->options;
+	struct volume_holder holder = {0};
+	struct volume_config c;
+
+	volume_config_init(&c);
+	c.url = o->source;
+	c.password = p->password;
+	if (o->compression)
+		c.compression = o->compression;
+	if (o->memory)
+		c.memory = o->memory;
+	c.max_bytes = o->max_size;
+	c.state_dir = *p->state_dir ? p->state_dir : NULL;
+	c.control_path = o->read_only ? NULL : p->control;
+	c.create = o->create;
+	c.read_only = o->read_only;
+	c.force = o->force;
+	c.strict_lease = o->strict_lease;
+	c.accept_rollback = o->accept_rollback;
+	c.root_uid = geteuid();
+	c.root_gid = getegid();
+	c.waiting = on_waiting;
+
+	int r = volume_open(&c, &p->volume, &holder, err);
+
+	if (r == -EBUSY)
+		return error_set(err, r,
+			"%s is in use by process %lld on %s since %s; unmount it there, mount with -o ro, or use --force if that "
+			"machine is gone for good",
+			o->source, (long long)holder.pid, holder.host, holder.since);
+	if (r == -ENOENT && !o->create)
+		return error_set(err, r, "there is no volume at %s (nothing was created; --create makes one)", o->source);
+	return r;
+}
+
+/*
+ * Ends the service: the loop returns, main closes the volume. A second signal stops waiting for the store. Before the mount works there
+ * is nothing to lose: a volume that is left as it is opens again.
+ */
+static void on_signal(struct program *p)
+{
+	if (!atomic_load(&p->serving))
+		_exit(EXIT_FAILED);
+	if (atomic_exchange(&p->ending, true)) {
+		volume_cancel(p->volume);
+		return;
+	}
+	mount_detach(p->mount);
+	loop_stop(p->loop);
+}
+
+static void signal_thread(void *arg)
+{
+	struct program *p = arg;
+	sigset_t set;
+	int signo;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGHUP);
+	sigaddset(&set, SIGUSR1); /* from main: the program ends */
+	for (;;) {
+		if (sigwait(&set, &signo) != 0)
+			return;
+		if (signo == SIGUSR1)
+			return;
+		on_signal(p);
+	}
+}
+
+static void block_signals(void)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGHUP);
+	sigaddset(&set, SIGUSR1);
+	(void)sigprocmask(SIG_BLOCK, &set, NULL); /* cannot fail with these arguments */
+	(void)signal(SIGPIPE, SIG_IGN);
+}
+
+/* A follower sees what the writer did, once a second. */
+static void poll_thread(void *arg)
+{
+	struct program *p = arg;
+	struct diag_limit limit = {0};
+
+	while (!atomic_load(&p->ending)) {
+		struct error e = {0};
+
+		env_sleep_ms(POLL_FOLLOWER_MS);
+		if (volume_poll(p->volume, &e) < 0)
+			diag_limited(&limit, DIAG_WARNING, "fuse", "cannot follow the writer: %s", e.text);
+	}
+}
+
+/* From here on messages go to syslog, and the parent may exit. */
+static void become_daemon(struct program *p)
+{
+	static const struct diag_sink sink = {.message = to_syslog};
+	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+	if (p->ready < 0)
+		return;
+	(void)!chdir("/"); /* so that no directory is kept busy; all paths have been opened */
+	openlog("zerofs-mount", LOG_PID, LOG_DAEMON);
+	diag_set_sink(&sink);
+	if (null >= 0) {
+		(void)dup2(null, STDIN_FILENO);
+		(void)dup2(null, STDOUT_FILENO);
+		(void)dup2(null, STDERR_FILENO);
+		if (null > STDERR_FILENO)
+			(void)close(null);
+	}
+	(void)!write(p->ready, "", 1); /* a parent that was killed needs no word */
+	(void)close(p->ready);
+}
+
+static int serve(struct program *p, struct error *err)
+{
+	struct loop_options lo = {
+		.fd = mount_fd(p->mount),
+		.max_request = OPS_MAX_REQUEST,
+		.max_reply = OPS_MAX_WRITE + 4096,
+		.max_threads = 128,
+		.handle = ops_handle,
+		.arg = &p->ops,
+	};
+	struct thread poller = {0};
+
+	p->ops.vfs = volume_vfs(p->volume);
+	p->ops.keep_pages = volume_is_writer(p->volume);
+	p->ops.valid_ms = p->ops.keep_pages ? VALID_OWN_MS : VALID_FOLLOWER_MS;
+	int r = loop_new(&lo, &p->loop);
+
+	if (r == 0 && !p->ops.keep_pages)
+		r = thread_start(&poller, "follow", poll_thread, p);
+	if (r < 0)
+		return error_set(err, r, "cannot start serving: %s", strerror(-r));
+	atomic_store(&p->serving, true);
+	become_daemon(p);
+	r = loop_run(p->loop, err);
+	atomic_store(&p->ending, true);
+	thread_join(&poller);
+	mount_detach(p->mount);
+	/* The signal thread stays until the volume is closed: a second signal must still be heard. */
+	struct error close_error = {0};
+	int closed = volume_close(TAKE(p->volume), &close_error);
+
+	if (closed < 0) {
+		diag(DIAG_ERROR, "fuse", "closing the volume: %s", error_text(&close_error, closed));
+		if (r == 0)
+			r = error_set(err, closed, "%s", error_text(&close_error, closed));
+	}
+	return r;
+}
+
+static int run(struct program *p)
+{
+	struct error e = {0};
+	int r = thread_start(&p->signals, "signals", signal_thread, p);
+
+	if (r < 0)
+		return fail(NULL, r);
+	r = open_volume(p, &e);
+	if (r == 0)
+		r = mount_open(&p->options, volume_url(p->volume), &p->mount, &e);
+	if (r == 0)
+		r = serve(p, &e);
+	if (p->volume)
+		(void)volume_close(p->volume, NULL); /* not mounted: nothing was changed */
+	(void)pthread_kill(p->signals.u.pthread, SIGUSR1);
+	thread_join(&p->signals);
+	loop_free(p->loop);
+	mount_free(p->mount);
+	return r < 0 ? fail(&e, r) : EXIT_OK;
+}
+
+/* The parent of a daemon: its status is that of the mount. */
+static int wait_for_daemon(int fd, pid_t child)
+{
+	char byte;
+	int status;
+	ssize_t n;
+
+	do
+		n = read(fd, &byte, 1);
+	while (n < 0 && errno == EINTR);
+	if (n == 1)
+		return EXIT_OK;
+	if (waitpid(child, &status, 0) == child && WIFEXITED(status))
+		return WEXITSTATUS(status);
+	return EXIT_FAILED;
+}
+
+static int start(struct program *p)
+{
+	int fds[2];
+
+	p->ready = -1;
+	if (p->options.foreground)
+		return run(p);
+	if (pipe2(fds, O_CLOEXEC) < 0) {
+		perror("zerofs-mount: pipe");
+		return EXIT_FAILED;
+	}
+	(void)fflush(NULL);
+
+	pid_t child = fork();
+
+	if (child < 0) {
+		perror("zerofs-mount: fork");
+		return EXIT_FAILED;
+	}
+	if (child > 0) {
+		(void)close(fds[1]);
+		return wait_for_daemon(fds[0], child);
+	}
+	(void)close(fds[0]);
+	(void)setsid();
+	p->ready = fds[1];
+	return run(p);
+}
+
+static int prepare(struct program *p, struct error *err)
+{
+	static char mountpoint[4096];
+	int r = store_url_canonical(p->options.source, &p->url, err);
+
+	if (r < 0)
+		return r;
+	if (!realpath(p->options.mountpoint, mountpoint))
+		return error_set(err, -errno, "cannot use %s as mount point: %s", p->options.mountpoint, strerror(errno));
+	p->options.mountpoint = mountpoint;
+	r = control_path(p->url, !p->options.read_only, p->control, sizeof p->control, err);
+	if (r == 0)
+		r = paths_state(p->state_dir, sizeof p->state_dir, err);
+	if (r == 0)
+		r = password_get(p->options.password_file, p->options.create, &p->password, err);
+	return r;
+}
+
+int main(int argc, char **argv)
+{
+	static struct program p;
+	struct error e = {0};
+	int r = options_parse(argc, argv, &p.options, &e);
+
+	if (r < 0) {
+		(void)fprintf(stderr, "zerofs-mount: %s\n", e.text);
+		return EXIT_USAGE;
+	}
+	if (p.options.help) {
+		options_usage();
+		return EXIT_OK;
+	}
+	if (p.options.version) {
+		puts("zerofs-mount " ZEROFS_VERSION);
+		return EXIT_OK;
+	}
+	if (sodium_init() < 0) {
+		(void)fputs("zerofs-mount: libsodium cannot be initialised\n", stderr);
+		return EXIT_FAILED;
+	}
+	if (!p.options.debug) {
+		struct rlimit no_core = {0};
+
+		(void)setrlimit(RLIMIT_CORE, &no_core); /* file contents must not reach a core file */
+	}
+	diag_set_level(p.options.debug ? DIAG_DEBUG : p.options.verbose ? DIAG_INFO : DIAG_WARNING);
+	block_signals();
+	r = prepare(&p, &e);
+	r = r < 0 ? fail(&e, r) : start(&p);
+	secret_free(p.password);
+	free(p.url);
+	return r;
+}

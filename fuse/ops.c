@@ -1,0 +1,244 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Dispatch, INIT, and the encodings that all operations share. */
+#include "fuse/ops_internal.h"
+
+#include "core/base/diag.h"
+#include "fuse/errmap.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/sysmacros.h>
+
+static void time_out(const struct call *c, uint64_t *seconds, uint32_t *ns)
+{
+	*seconds = c->ops->valid_ms / 1000;
+	*ns = (uint32_t)(c->ops->valid_ms % 1000) * 1000000;
+}
+
+void reply_result(struct call *c, int r)
+{
+	loop_reply(c->request, errmap_fuse(r), NULL, 0);
+}
+
+void reply_data(struct call *c, const void *data, size_t len)
+{
+	loop_reply(c->request, 0, data, len);
+}
+
+/* The kernel's own packing of device numbers (new_encode_dev). */
+static uint32_t rdev_encode(uint64_t rdev)
+{
+	unsigned ma = major(rdev), mi = minor(rdev);
+
+	return (mi & 0xff) | ma << 8 | (mi & ~0xffu) << 12;
+}
+
+void attr_encode(const struct vfs_attr *a, struct fuse_attr *out)
+{
+	*out = (struct fuse_attr){
+		.ino = a->inode,
+		.size = a->size,
+		.blocks = a->allocated / 512,
+		.atime = (uint64_t)a->atime.tv_sec,
+		.mtime = (uint64_t)a->mtime.tv_sec,
+		.ctime = (uint64_t)a->ctime.tv_sec,
+		.atimensec = (uint32_t)a->atime.tv_nsec,
+		.mtimensec = (uint32_t)a->mtime.tv_nsec,
+		.ctimensec = (uint32_t)a->ctime.tv_nsec,
+		.mode = a->mode,
+		.nlink = a->nlink,
+		.uid = a->uid,
+		.gid = a->gid,
+		.rdev = rdev_encode(a->rdev),
+		.blksize = 4096,
+	};
+}
+
+void entry_encode(const struct call *c, const struct vfs_attr *a, struct fuse_entry_out *out)
+{
+	memset(out, 0, sizeof *out);
+	out->nodeid = a->inode;
+	out->generation = a->generation;
+	time_out(c, &out->entry_valid, &out->entry_valid_nsec);
+	time_out(c, &out->attr_valid, &out->attr_valid_nsec);
+	attr_encode(a, &out->attr);
+}
+
+void reply_entry(struct call *c, const struct vfs_attr *a)
+{
+	struct fuse_entry_out out;
+
+	entry_encode(c, a, &out);
+	reply_data(c, &out, sizeof out);
+}
+
+void reply_attr(struct call *c, const struct vfs_attr *a)
+{
+	struct fuse_attr_out out = {0};
+
+	time_out(c, &out.attr_valid, &out.attr_valid_nsec);
+	attr_encode(a, &out.attr);
+	reply_data(c, &out, sizeof out);
+}
+
+struct fuse_open_out open_encode(const struct call *c, struct vfs_file *f)
+{
+	struct fuse_open_out out = {.fh = (uint64_t)(uintptr_t)f};
+
+	if (c->ops->keep_pages)
+		out.open_flags |= FOPEN_KEEP_CACHE;
+	out.open_flags |= FOPEN_PARALLEL_DIRECT_WRITES; /* overlapping ones are ordered by the inode's lock */
+	return out;
+}
+
+void reply_open(struct call *c, struct vfs_file *f)
+{
+	struct fuse_open_out out = open_encode(c, f);
+
+	reply_data(c, &out, sizeof out);
+}
+
+struct vfs_file *file_of(uint64_t handle)
+{
+	return (struct vfs_file *)(uintptr_t)handle;
+}
+
+bool call_args(struct call *c, void *out, size_t len)
+{
+	if (c->arg_len < len) {
+		reply_result(c, -EINVAL);
+		return false;
+	}
+	memcpy(out, c->arg, len);
+	return true;
+}
+
+bool call_string(struct call *c, size_t *at, struct slice *ret)
+{
+	const uint8_t *end = *at < c->arg_len ? memchr(c->arg + *at, 0, c->arg_len - *at) : NULL;
+
+	if (!end) {
+		reply_result(c, -EINVAL);
+		return false;
+	}
+	*ret = SLICE(c->arg + *at, (size_t)(end - (c->arg + *at)));
+	*at += ret->len + 1;
+	return true;
+}
+
+static void req_nothing(struct call *c)
+{
+	(void)c; /* FORGET and INTERRUPT have no answer: node ids are inode numbers, nothing is counted */
+}
+
+static void req_destroy(struct call *c)
+{
+	reply_result(c, 0);
+}
+
+/* What we ask for; the kernel's offer limits it. */
+static const uint64_t init_wanted = FUSE_ASYNC_READ | FUSE_ATOMIC_O_TRUNC | FUSE_EXPORT_SUPPORT | FUSE_BIG_WRITES |
+	FUSE_DO_READDIRPLUS | FUSE_READDIRPLUS_AUTO | FUSE_ASYNC_DIO | FUSE_PARALLEL_DIROPS | FUSE_MAX_PAGES |
+	FUSE_CACHE_SYMLINKS | FUSE_EXPLICIT_INVAL_DATA | FUSE_HANDLE_KILLPRIV_V2 | FUSE_INIT_EXT;
+
+static void req_init(struct call *c)
+{
+	struct fuse_init_in in = {0};
+
+	memcpy(&in, c->arg, c->arg_len < sizeof in ? c->arg_len : sizeof in);
+	if (in.major < FUSE_KERNEL_VERSION || (in.major == FUSE_KERNEL_VERSION && in.minor < PROTO_MINOR_MIN)) {
+		diag(DIAG_ERROR, "fuse", "this kernel speaks FUSE %u.%u; 7.%u (Linux 5.8) or newer is needed",
+			in.major, in.minor, PROTO_MINOR_MIN);
+		reply_result(c, -EPROTO);
+		return;
+	}
+
+	struct fuse_init_out out = {.major = FUSE_KERNEL_VERSION, .minor = FUSE_KERNEL_MINOR_VERSION};
+
+	if (in.major > FUSE_KERNEL_VERSION) { /* the kernel will ask again with our major */
+		reply_data(c, &out, sizeof out);
+		return;
+	}
+
+	uint64_t offered = in.flags;
+
+	if (in.flags & FUSE_INIT_EXT)
+		offered |= (uint64_t)in.flags2 << 32;
+
+	uint64_t flags = init_wanted & offered;
+
+	out.max_readahead = in.max_readahead;
+	out.flags = (uint32_t)flags;
+	out.flags2 = (uint32_t)(flags >> 32);
+	out.max_background = 64;
+	out.congestion_threshold = 48;
+	out.max_write = OPS_MAX_WRITE;
+	out.time_gran = 1;
+	out.max_pages = OPS_MAX_PAGES;
+	atomic_store(&c->ops->minor, in.minor);
+	reply_data(c, &out, sizeof out);
+}
+
+static req_fn *const operations[] = {
+	[FUSE_LOOKUP] = req_lookup,
+	[FUSE_FORGET] = req_nothing,
+	[FUSE_GETATTR] = req_getattr,
+	[FUSE_SETATTR] = req_setattr,
+	[FUSE_READLINK] = req_readlink,
+	[FUSE_SYMLINK] = req_symlink,
+	[FUSE_MKNOD] = req_mknod,
+	[FUSE_MKDIR] = req_mkdir,
+	[FUSE_UNLINK] = req_unlink,
+	[FUSE_RMDIR] = req_rmdir,
+	[FUSE_RENAME] = req_rename,
+	[FUSE_LINK] = req_link,
+	[FUSE_OPEN] = req_open,
+	[FUSE_READ] = req_read,
+	[FUSE_WRITE] = req_write,
+	[FUSE_STATFS] = req_statfs,
+	[FUSE_RELEASE] = req_release,
+	[FUSE_FSYNC] = req_fsync,
+	[FUSE_SETXATTR] = req_setxattr,
+	[FUSE_GETXATTR] = req_getxattr,
+	[FUSE_LISTXATTR] = req_listxattr,
+	[FUSE_REMOVEXATTR] = req_removexattr,
+	[FUSE_FLUSH] = req_flush,
+	[FUSE_INIT] = req_init,
+	[FUSE_OPENDIR] = req_opendir,
+	[FUSE_READDIR] = req_readdir,
+	[FUSE_RELEASEDIR] = req_releasedir,
+	[FUSE_FSYNCDIR] = req_fsync,
+	[FUSE_ACCESS] = req_access,
+	[FUSE_CREATE] = req_create,
+	[FUSE_INTERRUPT] = req_nothing,
+	[FUSE_DESTROY] = req_destroy,
+	[FUSE_BATCH_FORGET] = req_nothing,
+	[FUSE_FALLOCATE] = req_fallocate,
+	[FUSE_READDIRPLUS] = req_readdirplus,
+	[FUSE_RENAME2] = req_rename2,
+	[FUSE_LSEEK] = req_lseek,
+	[FUSE_COPY_FILE_RANGE] = req_copy_file_range,
+	[FUSE_TMPFILE] = req_tmpfile,
+};
+
+void ops_handle(void *arg, struct loop_request *r)
+{
+	struct call c = {.ops = arg, .request = r};
+
+	if (r->in_len < sizeof c.header)
+		return; /* nobody to answer */
+	memcpy(&c.header, r->in, sizeof c.header);
+	c.vfs = c.ops->vfs;
+	c.arg = r->in + sizeof c.header;
+	c.arg_len = r->in_len - sizeof c.header;
+	c.cred = (struct vfs_cred){.uid = c.header.uid, .gid = c.header.gid, .pid = c.header.pid};
+
+	uint32_t opcode = c.header.opcode;
+	req_fn *fn = opcode < sizeof operations / sizeof *operations ? operations[opcode] : NULL;
+
+	if (fn)
+		fn(&c);
+	else
+		loop_reply(r, -ENOSYS, NULL, 0); /* the kernel does it by itself, and remembers */
+	call_done(&c);
+}

@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Requests about attributes, and extended ones. */
+#include "fuse/ops_internal.h"
+
+#include <unistd.h>
+
+void req_getattr(struct call *c)
+{
+	struct vfs_attr a;
+	int r = vfs_getattr(c->vfs, &c->cred, c->header.nodeid, &a);
+
+	if (r == 0)
+		reply_attr(c, &a);
+	else
+		reply_result(c, r);
+}
+
+static unsigned set_decode(const struct fuse_setattr_in *in)
+{
+	static const struct {
+		uint32_t fattr;
+		unsigned set;
+	} table[] = {
+		{FATTR_MODE, VFS_SET_MODE},
+		{FATTR_UID, VFS_SET_UID},
+		{FATTR_GID, VFS_SET_GID},
+		{FATTR_SIZE, VFS_SET_SIZE},
+		{FATTR_CTIME, VFS_SET_CTIME},
+		{FATTR_KILL_SUIDGID, VFS_SET_KILL_PRIV},
+	};
+	unsigned set = 0;
+
+	for (size_t i = 0; i < sizeof table / sizeof *table; i++)
+		if (in->valid & table[i].fattr)
+			set |= table[i].set;
+	if (in->valid & FATTR_ATIME)
+		set |= in->valid & FATTR_ATIME_NOW ? VFS_SET_ATIME_NOW : VFS_SET_ATIME;
+	if (in->valid & FATTR_MTIME)
+		set |= in->valid & FATTR_MTIME_NOW ? VFS_SET_MTIME_NOW : VFS_SET_MTIME;
+	return set;
+}
+
+void req_setattr(struct call *c)
+{
+	struct fuse_setattr_in in;
+	struct vfs_attr out;
+	int r;
+
+	if (!call_args(c, &in, sizeof in))
+		return;
+
+	struct vfs_attr a = {
+		.mode = in.mode,
+		.uid = in.uid,
+		.gid = in.gid,
+		.size = in.size,
+		.atime = {.tv_sec = (time_t)in.atime, .tv_nsec = in.atimensec},
+		.mtime = {.tv_sec = (time_t)in.mtime, .tv_nsec = in.mtimensec},
+		.ctime = {.tv_sec = (time_t)in.ctime, .tv_nsec = in.ctimensec},
+	};
+	unsigned set = set_decode(&in);
+	struct vfs_file *f = in.valid & FATTR_FH ? file_of(in.fh) : NULL;
+
+	/* A set-gid bit stays when the file's group is one of the caller's: that is no refusal, so it cannot be retried. */
+	if ((set & VFS_SET_MODE && in.mode & S_ISGID) || set & VFS_SET_GID)
+		call_load_groups(c);
+	TRY_WITH_GROUPS(c, r, vfs_setattr(c->vfs, &c->cred, c->header.nodeid, f, set, &a, &out));
+	if (r == 0)
+		reply_attr(c, &out);
+	else
+		reply_result(c, r);
+}
+
+void req_readlink(struct call *c)
+{
+	struct buf out = BUF_INIT;
+	int r = vfs_readlink(c->vfs, &c->cred, c->header.nodeid, &out);
+
+	if (r == 0)
+		reply_data(c, out.data, out.len);
+	else
+		reply_result(c, r);
+	buf_done(&out);
+}
+
+void req_access(struct call *c)
+{
+	struct fuse_access_in in;
+	int r;
+
+	if (!call_args(c, &in, sizeof in))
+		return;
+	TRY_WITH_GROUPS(c, r, vfs_access(c->vfs, &c->cred, c->header.nodeid, (int)in.mask));
+	reply_result(c, r);
+}
+
+void req_statfs(struct call *c)
+{
+	struct vfs_statfs s;
+	int r = vfs_statfs(c->vfs, &s);
+
+	if (r < 0) {
+		reply_result(c, r);
+		return;
+	}
+
+	struct fuse_statfs_out out = {
+		.st =
+			{
+				.blocks = s.total_bytes / s.block_size,
+				.bfree = s.free_bytes / s.block_size,
+				.bavail = s.available_bytes / s.block_size,
+				.files = s.inodes,
+				.ffree = s.free_inodes,
+				.bsize = s.block_size,
+				.namelen = s.name_max,
+				.frsize = s.block_size,
+			},
+	};
+
+	reply_data(c, &out, sizeof out);
+}
+
+/* What the engine does not offer is answered ENOSYS: the kernel then stops asking. */
+static int xattr_result(int r)
+{
+	return r == -EOPNOTSUPP ? -ENOSYS : r;
+}
+
+/* Answers a value or a list: its size alone when the caller asked with size 0. */
+static void reply_sized(struct call *c, int r, const struct buf *value, uint32_t size)
+{
+	struct fuse_getxattr_out out = {.size = (uint32_t)value->len};
+
+	if (r < 0)
+		reply_result(c, xattr_result(r));
+	else if (size == 0)
+		reply_data(c, &out, sizeof out);
+	else if (value->len > size)
+		reply_result(c, -ERANGE);
+	else
+		reply_data(c, value->data, value->len);
+}
+
+void req_getxattr(struct call *c)
+{
+	struct fuse_getxattr_in in;
+	struct buf value = BUF_INIT;
+	struct slice name;
+	size_t at = sizeof in;
+	int r;
+
+	if (!call_args(c, &in, sizeof in) || !call_string(c, &at, &name))
+		return;
+	TRY_WITH_GROUPS(c, r, vfs_getxattr(c->vfs, &c->cred, c->header.nodeid, name, &value));
+	reply_sized(c, r, &value, in.size);
+	buf_done(&value);
+}
+
+void req_listxattr(struct call *c)
+{
+	struct fuse_getxattr_in in;
+	struct buf names = BUF_INIT;
+
+	if (!call_args(c, &in, sizeof in))
+		return;
+	reply_sized(c, vfs_listxattr(c->vfs, &c->cred, c->header.nodeid, &names), &names, in.size);
+	buf_done(&names);
+}
+
+void req_setxattr(struct call *c)
+{
+	/* Without FUSE_SETXATTR_EXT the kernel sends the short form. */
+	struct {
+		uint32_t size, flags;
+	} in;
+	struct slice name;
+	size_t at = sizeof in;
+	int r;
+
+	if (!call_args(c, &in, sizeof in) || !call_string(c, &at, &name))
+		return;
+	if (c->arg_len - at < in.size) {
+		reply_result(c, -EINVAL);
+		return;
+	}
+	TRY_WITH_GROUPS(c, r,
+		vfs_setxattr(c->vfs, &c->cred, c->header.nodeid, name, SLICE(c->arg + at, in.size), in.flags));
+	reply_result(c, xattr_result(r));
+}
+
+void req_removexattr(struct call *c)
+{
+	struct slice name;
+	size_t at = 0;
+	int r;
+
+	if (!call_string(c, &at, &name))
+		return;
+	TRY_WITH_GROUPS(c, r, vfs_removexattr(c->vfs, &c->cred, c->header.nodeid, name));
+	reply_result(c, xattr_result(r));
+}

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#ifndef FUSE_PROTO_H
+#define FUSE_PROTO_H
+/*
+ * The kernel's FUSE protocol: <linux/fuse.h> as the system has it, plus what later kernels added and we use or must
+ * recognise. Facts from include/uapi/linux/fuse.h of the kernel named beside each.
+ */
+#include <linux/fuse.h>
+
+#define PROTO_MINOR_MIN 31 /* kernel 5.8: everything below answers 7.31 or newer */
+
+#ifndef FUSE_CREATE_SUPP_GROUP
+#define FUSE_CREATE_SUPP_GROUP (1ULL << 34) /* 7.38, kernel 6.3 */
+#endif
+#ifndef FUSE_DIRECT_IO_ALLOW_MMAP
+#define FUSE_DIRECT_IO_ALLOW_MMAP (1ULL << 36) /* 7.39, kernel 6.6 */
+#endif
+#ifndef FOPEN_PARALLEL_DIRECT_WRITES
+#define FOPEN_PARALLEL_DIRECT_WRITES (1 << 6) /* 7.37, kernel 6.2 */
+#endif
+
+#define PROTO_STATX 52 /* 7.39, kernel 6.6 */
+
+#endif
