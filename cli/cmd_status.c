@@ -3,16 +3,16 @@
 #include "cli/cli.h"
 
 #include "core/base/cleanup.h"
-#include "core/base/env.h"
 #include "core/base/sizes.h"
 #include "core/net/control.h"
 
 #include <inttypes.h>
 #include <jansson.h>
-#include <signal.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -114,13 +114,22 @@ static int detach(struct cli *c)
 	return WIFEXITED(status) && WEXITSTATUS(status) == 0 ? 0 : EXIT_FAILED;
 }
 
+/* Waits until the process has ended; that somebody has yet to reap it does not matter. */
+static void await_end(int pidfd)
+{
+	struct pollfd p = {.fd = pidfd, .events = POLLIN};
+
+	while (pidfd >= 0 && poll(&p, 1, -1) < 0 && errno == EINTR)
+		;
+}
+
 int cmd_umount(struct cli *c)
 {
 	CLEANUP(free_p) char *text = NULL;
+	CLEANUP(close_fd_p) int holder = -1;
 	bool mounted = false;
 	struct error e = {0};
 	char path[512];
-	pid_t pid = 0;
 	int r = cli_find_holder(c->argv[0], path, sizeof path, &mounted, &e);
 
 	if (r == 0 && !mounted)
@@ -130,12 +139,12 @@ int cmd_umount(struct cli *c)
 	if (control_call(path, "status", STATUS_TIMEOUT_MS, &text, NULL) == 0) {
 		json_t *o = json_loads(text, 0, NULL);
 
-		pid = (pid_t)json_integer_value(json_object_get(o, "pid"));
+		holder = (int)syscall(SYS_pidfd_open, (pid_t)json_integer_value(json_object_get(o, "pid")), 0);
 		json_decref(o);
 	} /* else a read-only mount, which has nothing to store */
 	int status = detach(c);
 
-	while (status == 0 && pid > 0 && kill(pid, 0) == 0)
-		env_sleep_ms(20);
+	if (status == 0)
+		await_end(holder);
 	return status;
 }

@@ -7,6 +7,8 @@
 #include "core/maintenance.h"
 
 #include "core/base/diag.h"
+#include "core/data/collect.h"
+#include "core/log/epoch.h"
 
 #include <stdlib.h>
 
@@ -20,8 +22,8 @@ struct maintenance {
 	struct cond wake;
 	/* guarded by lock */
 	bool stop, poked_flush, poked_merge;
-	bool flushing, merging; /* one of each at a time, whoever asks */
-	struct cond idle;	/* flushing or merging ended */
+	bool flushing, merging, settling; /* one of each at a time, whoever asks */
+	struct cond idle;		  /* one of them ended */
 	uint64_t booked, booked_group, durable; /* settled through: booked, in which group, known durable */
 	uint64_t last_bytes, last_change_ns;	/* memtable bytes seen, and when they last moved */
 	uint64_t last_sweep_ns;
@@ -46,8 +48,24 @@ static void note_error(struct maintenance *m, const char *what, int r, const str
 		m->o.fenced(m->o.arg);
 }
 
-/* Books what flushes and merges dropped, in the open group. 0, or an error (tried again later). */
-static int settle(struct maintenance *m, struct error *err)
+static void begin(struct maintenance *m, bool *busy)
+{
+	mutex_lock(&m->lock);
+	while (*busy)
+		cond_wait(&m->idle, &m->lock);
+	*busy = true;
+	mutex_unlock(&m->lock);
+}
+
+static void end(struct maintenance *m, bool *busy)
+{
+	mutex_lock(&m->lock);
+	*busy = false;
+	cond_broadcast(&m->idle);
+	mutex_unlock(&m->lock);
+}
+
+static int settle_once(struct maintenance *m, struct error *err)
 {
 	struct segment_refs refs = {0};
 	uint8_t value[VARINT_MAX];
@@ -83,6 +101,20 @@ static int settle(struct maintenance *m, struct error *err)
 	return r < 0 ? error_set(err, r, "cannot book dropped references") : 0;
 }
 
+/*
+ * Books what flushes and merges dropped, in the open group. 0, or an error (tried again later). Both flusher and merger come here: one at
+ * a time, or the same list would be booked twice.
+ */
+static int settle(struct maintenance *m, struct error *err)
+{
+	begin(m, &m->settling);
+
+	int r = settle_once(m, err);
+
+	end(m, &m->settling);
+	return r;
+}
+
 /* "Settled through" that survives a crash from now on. */
 static uint64_t settled_durable(struct maintenance *m)
 {
@@ -94,23 +126,6 @@ static uint64_t settled_durable(struct maintenance *m)
 	return m->durable;
 }
 
-static void begin(struct maintenance *m, bool *busy)
-{
-	mutex_lock(&m->lock);
-	while (*busy)
-		cond_wait(&m->idle, &m->lock);
-	*busy = true;
-	mutex_unlock(&m->lock);
-}
-
-static void end(struct maintenance *m, bool *busy)
-{
-	mutex_lock(&m->lock);
-	*busy = false;
-	cond_broadcast(&m->idle);
-	mutex_unlock(&m->lock);
-}
-
 /* Flushes what can be flushed: 1 = did something. */
 static int flush_once(struct maintenance *m, bool force, struct error *err)
 {
@@ -120,9 +135,13 @@ static int flush_once(struct maintenance *m, bool force, struct error *err)
 	int r = 0;
 
 	if (upto) {
-		r = index_flush(m->o.index, upto, (struct log_place){.epoch = m->o.epoch,
-							   .sequence = log_replay_start(m->o.log, upto)},
-			settled_durable(m), err);
+		struct log_place replay = {0};
+
+		/* W7: groups above `upto` that were replayed lie in earlier epochs, so the replay start stays where it is. */
+		if (upto >= m->o.last_group)
+			replay = (struct log_place){
+				.epoch = m->o.epoch, .sequence = log_replay_start(m->o.log, upto)};
+		r = index_flush(m->o.index, upto, replay, settled_durable(m), err);
 		if (r == 0)
 			r = settle(m, err);
 		if (r == 0)
@@ -242,6 +261,36 @@ static void flusher_main(void *arg)
 	}
 }
 
+/* D8 for every epoch whose end the manifest records. */
+static int sweep_ended_epochs(struct maintenance *m, struct error *err)
+{
+	struct manifest *manifest = index_manifest(m->o.index);
+	int r = 0;
+
+	for (size_t i = 0; r >= 0 && i < manifest->nends; i++)
+		r = epoch_sweep_log(m->o.store, manifest->ends[i].epoch, manifest->ends[i].sequence, SWEEP_MAX, err);
+	manifest_unref(manifest);
+	return r;
+}
+
+int maintenance_sweep(struct maintenance *m, struct error *err)
+{
+	const struct collect_options co = {
+		.store = m->o.store,
+		.keys = m->o.keys,
+		.index = m->o.index,
+		.log = m->o.log,
+		.epoch = m->o.epoch,
+		.min_segments = m->o.collect_segments,
+		.min_bytes = m->o.collect_bytes,
+	};
+	int r = index_sweep(m->o.index, SWEEP_MAX, err);
+
+	if (r >= 0)
+		r = sweep_ended_epochs(m, err);
+	return r < 0 ? r : collect_segments(&co, err);
+}
+
 static bool sweep_is_due(struct maintenance *m)
 {
 	MUTEX_GUARD(&m->lock);
@@ -269,7 +318,7 @@ static void merger_main(void *arg)
 			r = maintenance_merge(m, &e);
 		while (r == 1 && !stopping(m));
 		if (r >= 0 && sweep_is_due(m))
-			r = index_sweep(m->o.index, SWEEP_MAX, &e);
+			r = maintenance_sweep(m, &e);
 		note_error(m, "merge", r < 0 ? r : 0, &e);
 		if (r == -ESTALE)
 			return;

@@ -16,6 +16,8 @@
 #define SEGMENTS_BEHIND 256
 #define IDLE_FLUSH_MS 600000
 #define SWEEP_MS 60000
+#define COLLECT_SEGMENTS 32
+#define COLLECT_BYTES (64ull << 20)
 
 void volume_config_init(struct volume_config *c)
 {
@@ -357,9 +359,12 @@ static int start_tasks(struct volume *v, const struct volume_config *c, struct e
 		.index = v->index,
 		.log = v->log,
 		.epoch = v->claim.epoch,
+		.last_group = v->last_group,
 		.segments_behind = SEGMENTS_BEHIND,
 		.idle_flush_ms = IDLE_FLUSH_MS,
-		.sweep_ms = SWEEP_MS,
+		.sweep_ms = or_default(c->sweep_ms, SWEEP_MS),
+		.collect_segments = (unsigned)or_default(c->collect_segments, COLLECT_SEGMENTS),
+		.collect_bytes = COLLECT_BYTES,
 		.fenced = on_fenced,
 		.tick = tick,
 		.arg = v,
@@ -421,19 +426,29 @@ static int open_follower(struct volume *v, const struct volume_config *c, struct
 	return r;
 }
 
-/* Frees whatever is there, top down. `abandon`: as if the process had died. */
-static int volume_release(struct volume *v, bool abandon, struct error *err)
+enum release {
+	RELEASE_CLEAN,	 /* what is in memory is committed, then the claim released */
+	RELEASE_NOTHING, /* opening failed: nothing was answered, so nothing is committed; the claim is released */
+	RELEASE_ABANDON, /* as if the process had died */
+};
+
+/* Frees whatever is there, top down. */
+static int volume_release(struct volume *v, enum release how, struct error *err)
 {
 	int r = 0;
 
 	control_stop(v->control);
+	if (v->engine)
+		vfs_engine_stop(v->engine);
 	maintenance_stop(v->maintenance);
 	if (v->log)
-		r = log_close(v->log, abandon || atomic_load(&v->fenced), err);
+		r = log_close(v->log, how != RELEASE_CLEAN || atomic_load(&v->fenced), err);
 	if (v->lease)
-		lease_stop(v->lease, !abandon && r == 0 && !atomic_load(&v->fenced));
+		lease_stop(v->lease, how != RELEASE_ABANDON && r == 0 && !atomic_load(&v->fenced));
+	if (v->data)
+		data_stop(v->data);
+	vfs_engine_free(v->engine); /* inodes hold file state that belongs to data */
 	data_close(v->data);
-	vfs_engine_free(v->engine);
 	if (v->follower)
 		follower_close(v->follower);
 	else
@@ -483,7 +498,7 @@ int volume_format(const struct volume_config *c, struct error *err)
 		r = keys_create(v->store, &ko, &v->keys, err);
 	if (r == 0)
 		r = manifest_create_first(v->store, v->keys, err);
-	(void)volume_release(v, true, NULL); /* nothing is open that could fail */
+	(void)volume_release(v, RELEASE_NOTHING, NULL); /* nothing is open that could fail */
 	return r;
 }
 
@@ -507,9 +522,7 @@ int volume_open(const struct volume_config *c, struct volume **ret, struct volum
 	if (r == 0)
 		r = v->writer ? open_writer(v, c, ret_holder, err) : open_follower(v, c, err);
 	if (r < 0) {
-		bool claimed = v->claim.epoch != 0;
-
-		(void)volume_release(v, !claimed, NULL); /* the first error is the one to tell */
+		(void)volume_release(v, RELEASE_NOTHING, NULL); /* the first error is the one to tell */
 		return r;
 	}
 	*ret = v;
@@ -534,7 +547,7 @@ int volume_close(struct volume *v, struct error *err)
 	} else if (v->engine) {
 		vfs_engine_stop(v->engine);
 	}
-	int closed = volume_release(v, false, r < 0 ? NULL : err);
+	int closed = volume_release(v, RELEASE_CLEAN, r < 0 ? NULL : err);
 
 	return r < 0 ? r : closed;
 }
@@ -542,7 +555,7 @@ int volume_close(struct volume *v, struct error *err)
 void volume_abandon(struct volume *v)
 {
 	volume_cancel(v);
-	(void)volume_release(v, true, NULL); /* a process that died tells nobody */
+	(void)volume_release(v, RELEASE_ABANDON, NULL); /* a process that died tells nobody */
 }
 
 void volume_cancel(struct volume *v)
@@ -563,6 +576,20 @@ int volume_flush(struct volume *v, struct error *err)
 int volume_flush_index(struct volume *v, struct error *err)
 {
 	return v->writer ? maintenance_flush(v->maintenance, err) : 0;
+}
+
+int volume_maintain(struct volume *v, struct error *err)
+{
+	int r;
+
+	if (!v->writer)
+		return 0;
+	do
+		r = maintenance_merge(v->maintenance, err);
+	while (r == 1);
+	if (r == 0)
+		r = maintenance_sweep(v->maintenance, err);
+	return r < 0 ? r : 0;
 }
 
 int volume_poll(struct volume *v, struct error *err)

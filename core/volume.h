@@ -48,6 +48,8 @@ struct volume_config {
 	uint64_t fsync_timeout_ms;		/* 600000 */
 	uint64_t patience_ms;			/* wait for a closing holder, 60000 */
 	uint64_t ttl_ms, beat_ms;		/* lease, 30000 and 10000 */
+	uint64_t sweep_ms;			/* between two sweeps for garbage, 0 = 60000 */
+	uint64_t collect_segments;		/* dead segments that are worth a scan, 0 = 32 */
 	uint64_t kdf_memory;			/* at creation, bytes; 0 = default */
 	unsigned kdf_passes, uploads, seal_threads; /* 0 = default */
 	uint32_t root_uid, root_gid;		/* of the root directory of a new volume */
@@ -85,6 +87,8 @@ const char *volume_id(const struct volume *v);	/* 32 hex digits */
 int volume_flush(struct volume *v, struct error *err);
 /* Writes all acknowledged groups to tables now (tests, commands, clean close). */
 int volume_flush_index(struct volume *v, struct error *err);
+/* Merges until nothing is left to merge, then deletes garbage (tests, commands). */
+int volume_maintain(struct volume *v, struct error *err);
 /* Follower: sees everything acknowledged before the call. */
 int volume_poll(struct volume *v, struct error *err);
 /* Status as a JSON object, a new string; keys are documented in zerofs(1). NULL on ENOMEM. */

@@ -192,15 +192,10 @@ static int call_flush_index(struct volume *v, char **ret, struct error *err)
 	return volume_flush_index(v, err);
 }
 
-static int call_merge(struct volume *v, char **ret, struct error *err)
+static int call_maintain(struct volume *v, char **ret, struct error *err)
 {
-	int r;
-
 	(void)ret;
-	do
-		r = maintenance_merge(v->maintenance, err);
-	while (r == 1);
-	return r;
+	return volume_maintain(v, err);
 }
 
 int volume_control_call(void *arg, const char *op, char **ret_json, struct error *err)
@@ -212,7 +207,7 @@ int volume_control_call(void *arg, const char *op, char **ret_json, struct error
 		{"status", call_status},
 		{"flush", call_flush},
 		{"flush-index", call_flush_index},
-		{"merge", call_merge},
+		{"maintain", call_maintain},
 	};
 
 	for (size_t i = 0; i < sizeof table / sizeof *table; i++)

@@ -44,6 +44,7 @@ struct loop {
 	sem_t wake;  /* an idle thread is to read, or to end */
 	sem_t ended; /* loop_run has something to do: the loop stops */
 	atomic_int readers, running, idle, nthreads, alive;
+	atomic_int crowded; /* requests in a row behind which another one was pending */
 	atomic_bool stop;
 	atomic_int result;
 	struct loop_thread threads[LOOP_THREADS_MAX];
@@ -117,6 +118,21 @@ static bool more_pending(const struct loop *l)
 	struct pollfd p = {.fd = l->o.fd, .events = POLLIN};
 
 	return poll(&p, 1, 0) == 1 && (p.revents & POLLIN);
+}
+
+/*
+ * Whether a second core is worth waking. One pending request is not: a program that closes a file and goes on has a RELEASE
+ * and its next request under way at once, and both are answered before another thread has woken up.
+ */
+static bool is_crowded(struct loop *l)
+{
+	if (atomic_load(&l->running) >= (int)l->cores)
+		return false;
+	if (!more_pending(l)) {
+		atomic_store(&l->crowded, 0);
+		return false;
+	}
+	return atomic_fetch_add(&l->crowded, 1) > 0;
 }
 
 static void serve_one(struct loop_thread *t, size_t len)
@@ -199,7 +215,7 @@ static void loop_thread_main(void *arg)
 				finish(l, e == ENODEV ? 0 : -e);
 			continue;
 		}
-		if (atomic_load(&l->running) < (int)l->cores && more_pending(l))
+		if (is_crowded(l))
 			want_reader(l);
 		serve_one(t, (size_t)n);
 	}

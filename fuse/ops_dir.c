@@ -11,7 +11,7 @@ void req_opendir(struct call *c)
 
 	TRY_WITH_GROUPS(c, r, vfs_open(c->vfs, &c->cred, c->header.nodeid, O_RDONLY | O_DIRECTORY, &f));
 	if (r == 0)
-		reply_open(c, f);
+		reply_open(c, f, O_RDONLY);
 	else
 		reply_result(c, r);
 }

@@ -14,7 +14,7 @@ void req_open(struct call *c)
 		return;
 	TRY_WITH_GROUPS(c, r, vfs_open(c->vfs, &c->cred, c->header.nodeid, (int)in.flags, &f));
 	if (r == 0)
-		reply_open(c, f);
+		reply_open(c, f, (int)in.flags);
 	else
 		reply_result(c, r);
 }

@@ -22,10 +22,10 @@ void reply_result(struct call *c, int r);
 void reply_data(struct call *c, const void *data, size_t len);
 void reply_entry(struct call *c, const struct vfs_attr *a);
 void reply_attr(struct call *c, const struct vfs_attr *a);
-void reply_open(struct call *c, struct vfs_file *f);
+void reply_open(struct call *c, struct vfs_file *f, int flags);
 void attr_encode(const struct vfs_attr *a, struct fuse_attr *out);
 void entry_encode(const struct call *c, const struct vfs_attr *a, struct fuse_entry_out *out);
-struct fuse_open_out open_encode(const struct call *c, struct vfs_file *f);
+struct fuse_open_out open_encode(const struct call *c, struct vfs_file *f, int flags);
 
 /*
  * The fixed part of the arguments, copied to `out` of `len` bytes; shorter ones (older kernels) are an error: false, answered

@@ -154,7 +154,7 @@ void req_rename2(struct call *c)
 		rename_names(c, sizeof in, in.newdir, in.flags);
 }
 
-static void reply_created(struct call *c, const struct vfs_attr *a, struct vfs_file *f)
+static void reply_created(struct call *c, const struct vfs_attr *a, struct vfs_file *f, int flags)
 {
 	struct {
 		struct fuse_entry_out entry;
@@ -162,7 +162,7 @@ static void reply_created(struct call *c, const struct vfs_attr *a, struct vfs_f
 	} out;
 
 	entry_encode(c, a, &out.entry);
-	out.open = open_encode(c, f);
+	out.open = open_encode(c, f, flags);
 	reply_data(c, &out, sizeof out);
 }
 
@@ -180,7 +180,7 @@ void req_create(struct call *c)
 	TRY_WITH_GROUPS(c, r,
 		vfs_create(c->vfs, &c->cred, c->header.nodeid, name, in.mode & 07777, (int)in.flags, &a, &f, NULL));
 	if (r == 0)
-		reply_created(c, &a, f);
+		reply_created(c, &a, f, (int)in.flags);
 	else
 		reply_result(c, r);
 }
@@ -197,7 +197,7 @@ void req_tmpfile(struct call *c)
 	TRY_WITH_GROUPS(c, r,
 		vfs_tmpfile(c->vfs, &c->cred, c->header.nodeid, in.mode & 07777, (int)in.flags, &a, &f));
 	if (r == 0)
-		reply_created(c, &a, f);
+		reply_created(c, &a, f, (int)in.flags);
 	else
 		reply_result(c, r);
 }

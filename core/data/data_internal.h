@@ -157,11 +157,21 @@ int sealer_finish(struct group_data *gd);
 
 /* ---- encode.c: maps to records ---- */
 
-/* Adds the records of the map to the group and the references to `refs`; *ret_change: what was counted twice (negative). 0, -ECANCELED,
- * -ESTALE; waits out -ENOMEM. */
-int encode_map(struct pending *map, struct segment_refs *refs, int64_t *ret_change);
+/* Chunks that could not be encoded yet: what older groups say is not in memory, or it would be too many extents (worn). */
+struct deferred {
+	struct deferred_chunk {
+		struct pending *map;
+		uint64_t chunk;
+		bool worn;
+	} *chunks;
+	size_t n, cap, ncold;
+};
+/* Adds the records of the map to the group and the references to `refs`. 0, -ECANCELED, -ESTALE; waits out -ENOMEM. */
+int encode_map(struct pending *map, struct segment_refs *refs, struct deferred *deferred);
+/* The same for one chunk that was put off; it may be again, but not when `last`. */
+int encode_deferred(const struct deferred_chunk *c, struct segment_refs *refs, struct deferred *deferred, bool last);
 /* D5: known chunks get the pieces, `encoded` moves, the map leaves. (0) */
-void encode_finish(struct pending *map, int64_t change);
+void encode_finish(struct pending *map);
 
 /* ---- group_close.c ---- */
 

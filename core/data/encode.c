@@ -3,8 +3,9 @@
  * A closed map becomes records of its group: a delta for each chunk that it touches, the whole record where all of it is known, deletes where
  * nothing is left. Committer thread; nobody else changes a closed map whose bytes are all sealed, so it is walked without lock.
  *
- * A base is what older groups say about a chunk. It is looked at where that costs no request, for the count of allocated bytes
- * (pending.assumed) and to keep records short; only reserved ranges (fallocate) must know it.
+ * A base is what older groups say about a chunk: for the count of allocated bytes (pending.assumed), for reserved ranges (fallocate), and
+ * to keep the number of extents bounded. Where that is not in memory the chunk is put off and bases are read in parallel, for a
+ * bounded number of chunks; beyond it deltas are written blindly, so a close never waits for thousands of reads.
  */
 #include "core/data/data_internal.h"
 
@@ -12,20 +13,49 @@
 #include <stdlib.h>
 
 #define POINT_DELETES_MAX 8u
-#define SCAN_CHUNKS_MAX 4096u /* of a deleted range, to count what was charged */
+#define SCAN_CHUNKS_MAX 4096u	 /* of a deleted range, to count what was charged */
+#define CHUNK_EXTENTS_GATHER 120u /* a record would get so many: the chunk is gathered before it is encoded */
+#define DEFERRED_COLD_MAX 256u	 /* bases that are read for one group */
 #define UNKNOWN_EXTENTS_PER_LOOK 16u
+#define CHUNK_PUT_OFF 1
 
 struct encode {
 	struct pending *map;
 	struct file_data *file;
 	struct index_group *records;
 	struct segment_refs *refs;
+	struct deferred *deferred;
 	struct buf value; /* scratch */
 	int64_t change;
 	uint64_t inode, bound; /* chunks from `bound` on do not exist in older groups */
+	bool last;	       /* nothing may be put off any more */
 };
 
-enum base_state { BASE_UNKNOWN, BASE_KNOWN };
+enum base_state {
+	BASE_UNKNOWN, /* cannot be had: a delta is written blindly */
+	BASE_KNOWN,
+	BASE_LATER, /* put off until it is in memory */
+};
+
+/* ---- chunks put off ---- */
+
+static int put_off(struct encode *x, uint64_t chunk, bool worn)
+{
+	struct deferred *d = x->deferred;
+
+	if (d->n == d->cap) {
+		size_t cap = d->cap ? 2 * d->cap : 16;
+		struct deferred_chunk *grown = realloc(d->chunks, cap * sizeof(*grown));
+
+		if (!grown)
+			return -ENOMEM;
+		d->chunks = grown;
+		d->cap = cap;
+	}
+	d->ncold += !worn;
+	d->chunks[d->n++] = (struct deferred_chunk){.map = x->map, .chunk = chunk, .worn = worn};
+	return 0;
+}
 
 /* ---- records ---- */
 
@@ -111,7 +141,7 @@ static bool assumes(const struct encode *x, uint64_t first, uint64_t end)
 	return p && chunk_of(p->offset) < end;
 }
 
-/* The same for chunks [first, end) that are about to be deleted, as far as records are in memory. */
+/* The same for chunks [first, end) that are about to be deleted; waits for the store. Not of more than a few thousand. */
 static void count_deleted(struct encode *x, uint64_t first, uint64_t end)
 {
 	struct key a = key_chunk(x->inode, first), b = key_chunk(x->inode, end);
@@ -119,8 +149,9 @@ static void count_deleted(struct encode *x, uint64_t first, uint64_t end)
 	struct record record;
 	struct key_parts parts;
 
-	if (first >= end || !assumes(x, first, end) || index_scan_open(x->file->data->o.index, GROUP_NOW, key_slice(&a),
-					       key_slice(&b), INDEX_CACHED, &scan, NULL) < 0)
+	if (first >= end || !assumes(x, first, end) ||
+		index_scan_open(x->file->data->o.index, GROUP_NOW, key_slice(&a), key_slice(&b), 0, &scan,
+			NULL) < 0)
 		return;
 	for (unsigned i = 0; i < SCAN_CHUNKS_MAX && index_scan_next(scan, &record, NULL) == 1; i++) {
 		struct chunk c = {0};
@@ -149,12 +180,13 @@ static int base_from_cache(struct encode *x, uint64_t chunk, struct chunk *ret, 
 	return r;
 }
 
-/* The base of a chunk; `must`: waits for the store. 0 with *ret_state, -ENOMEM, -ESTALE, -ECANCELED. */
+/*
+ * The base of a chunk. What is not in memory is put off, to be read together with the others, as long as there are not too many; `must`:
+ * however many. 0 with *ret_state, -ENOMEM.
+ */
 static int base_get(struct encode *x, uint64_t chunk, bool must, struct chunk *ret, unsigned *ret_merged,
 	enum base_state *ret_state)
 {
-	struct data *d = x->file->data;
-	static struct diag_limit unreadable;
 	struct error err = {0};
 	int r;
 
@@ -164,25 +196,15 @@ static int base_get(struct encode *x, uint64_t chunk, bool must, struct chunk *r
 		return 0;
 	r = base_from_cache(x, chunk, ret, ret_merged);
 	if (r == -ENOENT)
-		r = chunk_read(x->file, GROUP_NOW, chunk, INDEX_CACHED, ret, ret_merged, NULL);
-	while (must && r < 0 && r != -ENOMEM && r != -EBADMSG) {
-		int stopped = log_turn(d->log, x->map->group->group);
-
-		if (stopped < 0)
-			return stopped;
-		r = chunk_read(x->file, GROUP_NOW, chunk, 0, ret, ret_merged, &err);
-		if (r == -ECANCELED)
-			return r;
-		if (r < 0)
-			env_sleep_ms(RETRY_MS);
-	}
-	if (r == -ENOMEM)
+		r = chunk_read(x->file, GROUP_NOW, chunk, x->last ? 0 : INDEX_CACHED, ret, ret_merged, &err);
+	if (r == 0 || r == -ENOMEM)
 		return r;
-	if (r == -EBADMSG)
-		diag_limited(&unreadable, DIAG_ERROR, "data", "inode=%llu chunk=%llu cannot be read: %s",
-			(unsigned long long)x->inode, (unsigned long long)chunk, error_text(&err, r));
-	if (r < 0)
-		*ret_state = BASE_UNKNOWN;
+	*ret_state = BASE_UNKNOWN;
+	if (r == -EWOULDBLOCK && (must || x->deferred->ncold < DEFERRED_COLD_MAX)) {
+		r = put_off(x, chunk, false);
+		*ret_state = BASE_LATER;
+		return r;
+	}
 	return 0;
 }
 
@@ -258,6 +280,12 @@ static void look_sometimes(const struct encode *x, uint64_t chunk, size_t extent
 		reframe_request(x->file, chunk);
 }
 
+/* Whether so many extents are too many for the record, and the chunk can be gathered first. */
+static bool too_worn(const struct encode *x, size_t extents)
+{
+	return extents > CHUNK_EXTENTS_GATHER && !x->last && x->map->touched;
+}
+
 static int encode_delta(struct encode *x, uint64_t chunk, struct chunk *delta, const struct chunk *base,
 	unsigned merged, enum base_state state)
 {
@@ -274,11 +302,16 @@ static int encode_delta(struct encode *x, uint64_t chunk, struct chunk *delta, c
 	r = chunk_copy(base, &whole);
 	if (r == 0)
 		r = chunk_apply(&whole, delta);
-	if (r == 0 && whole.n >= CHUNK_EXTENTS_REFRAME)
+	if (r < 0 || too_worn(x, whole.n)) {
+		r = r < 0 ? r : put_off(x, chunk, true);
+		chunk_done(&whole);
+		return r < 0 ? r : CHUNK_PUT_OFF;
+	}
+	if (whole.n >= CHUNK_EXTENTS_REFRAME)
 		reframe_request(x->file, chunk);
-	if (r == 0 && !has_content(&whole))
+	if (!has_content(&whole))
 		r = add_delete(x, chunk);
-	else if (r == 0)
+	else
 		r = merged > CHUNK_MERGED_MAX ? add_value(x, &k, &whole, true)
 					      : add_value(x, &k, delta, false);
 	chunk_done(&whole);
@@ -300,6 +333,10 @@ static int encode_chunk(struct encode *x, uint64_t chunk)
 
 	if (r == 0 && (covered < CHUNK_BYTES || must || assumes(x, chunk, chunk + 1)))
 		r = base_get(x, chunk, must, &base, &merged, &state);
+	if (r == 0 && state == BASE_LATER) {
+		chunk_done(&delta);
+		return 0;
+	}
 	if (r == 0 && state == BASE_KNOWN)
 		x->change -= (int64_t)assumed_charge(x, &base, chunk);
 	if (r == 0 && must && state == BASE_KNOWN)
@@ -310,11 +347,11 @@ static int encode_chunk(struct encode *x, uint64_t chunk)
 		r = add_value(x, &k, &delta, true);
 	else if (r == 0 && chunk < x->bound)
 		r = add_delete(x, chunk);
-	if (r < 0)
+	if (r != 0) /* nothing was added */
 		x->change = before;
 	chunk_done(&delta);
 	chunk_done(&base);
-	return r;
+	return r < 0 ? r : 0;
 }
 
 /* ---- walking ---- */
@@ -382,31 +419,57 @@ static int encode_step(struct encode *x, uint64_t *at)
 	return r;
 }
 
-int encode_map(struct pending *map, struct segment_refs *refs, int64_t *ret_change)
+static struct encode encode_begin(struct pending *map, struct segment_refs *refs, struct deferred *deferred, bool last)
 {
-	struct encode x = {.map = map,
+	return (struct encode){.map = map,
 		.file = map->file,
 		.records = map->group->records,
 		.refs = refs,
+		.deferred = deferred,
+		.last = last,
 		.inode = file_key_inode(map->file),
 		.bound = map->old_size ? chunk_of(map->old_size - 1) + 1 : 0};
+}
+
+/* -ENOMEM: waits, and tells whether to go on at all. */
+static int patiently(const struct encode *x, int r)
+{
+	if (r != -ENOMEM)
+		return r;
+	env_sleep_ms(RETRY_MS);
+	return log_turn(x->file->data->log, x->map->group->group);
+}
+
+int encode_map(struct pending *map, struct segment_refs *refs, struct deferred *deferred)
+{
+	struct encode x = encode_begin(map, refs, deferred, false);
 	uint64_t at = 0;
 	int r = 0;
 
-	assert(map->pieces.nbytes == 0);
-	while (r == 0 && (at = next_touched(&x, at)) != PIECE_FOREVER) {
-		r = encode_step(&x, &at);
-		if (r != -ENOMEM)
-			continue;
-		r = log_turn(map->file->data->log, map->group->group); /* whether it goes on at all */
-		env_sleep_ms(RETRY_MS);
-	}
+	while (r == 0 && (at = next_touched(&x, at)) != PIECE_FOREVER)
+		r = patiently(&x, encode_step(&x, &at));
 	buf_done(&x.value);
-	*ret_change = x.change;
+	map->assumed_change += x.change;
 	return r;
 }
 
-void encode_finish(struct pending *map, int64_t change)
+int encode_deferred(const struct deferred_chunk *c, struct segment_refs *refs, struct deferred *deferred, bool last)
+{
+	struct encode x = encode_begin(c->map, refs, deferred, last);
+	bool done = false;
+	int r = 0;
+
+	while (r == 0 && !done) {
+		r = encode_chunk(&x, c->chunk);
+		done = r == 0;
+		r = patiently(&x, r);
+	}
+	buf_done(&x.value);
+	c->map->assumed_change += x.change;
+	return r;
+}
+
+void encode_finish(struct pending *map)
 {
 	struct file_data *f = map->file;
 
@@ -417,6 +480,6 @@ void encode_finish(struct pending *map, int64_t change)
 		chunk_cache_drop(f, p->offset, p->end);
 	f->encoded++;
 	file_unlink_map(f, map);
-	file_account(f, map->group, change);
+	file_account(f, map->group, map->change + (map->void_assumed ? 0 : map->assumed_change));
 	rwlock_unlock(f->lock);
 }

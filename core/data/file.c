@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * The state of one file, and what is counted as allocated. The count moves when an operation is applied, so that the inode encoded with a
- * group and the volume's usage of that group agree; what could not be known then (a chunk whose record is not in memory) is corrected when
- * the map is encoded (pending.assumed).
+ * The state of one file, and what is counted as allocated. The count moves when an operation is applied, and once more, by what could not be
+ * known then (pending.change, pending.assumed), in the close of that operation's group, before the inode is encoded: so the inodes
+ * of every group and the volume's usage agree with the extents.
  */
 #include "core/data/data_internal.h"
 

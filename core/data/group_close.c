@@ -124,17 +124,85 @@ static int gather_pieces(struct pending *map)
 	return 0;
 }
 
+/* A base that is being read while the group closes. */
+struct cold_read {
+	struct work work;
+	struct work_wait *wait;
+	const struct deferred_chunk *chunk;
+};
+
+static void cold_read_run(struct work *w)
+{
+	struct cold_read *c = container_of(w, struct cold_read, work);
+
+	/* What cannot be read now is tried once more when it is encoded. */
+	(void)chunk_load(c->chunk->map->file, GROUP_NOW, c->chunk->chunk, NULL);
+	work_wait_finish(c->wait, 0);
+}
+
+/* Reads the bases of what was put off, in parallel. Without memory for that they are read one by one, later. */
+static void read_cold(struct data *d, const struct deferred *list)
+{
+	struct cold_read *reads = calloc(list->n, sizeof(*reads));
+	struct work_wait wait;
+
+	if (!reads)
+		return;
+	work_wait_init(&wait);
+	for (size_t i = 0; i < list->n; i++) {
+		if (list->chunks[i].worn)
+			continue;
+		reads[i] = (struct cold_read){
+			.work.run = cold_read_run, .wait = &wait, .chunk = &list->chunks[i]};
+		work_wait_add(&wait, 1);
+		workers_submit(d->fetchers, &reads[i].work);
+	}
+	(void)work_wait_all(&wait); /* always 0 */
+	work_wait_done(&wait);
+	free(reads);
+}
+
+/* Chunks with too many extents get their bytes again, in fewer pieces. */
+static int gather_worn(struct group_data *gd, const struct deferred *list)
+{
+	bool any = false;
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < list->n; i++)
+		if (list->chunks[i].worn) {
+			r = reframe_closing(list->chunks[i].map, list->chunks[i].chunk);
+			any = true;
+		}
+	return r == 0 && any ? sealer_finish(gd) : r;
+}
+
+/* Cold chunks may turn out to be worn; after that nothing is put off any more. */
+#define ENCODE_ROUNDS 3
+
 static int encode_maps(struct group_data *gd)
 {
+	struct deferred list = {0};
 	struct pending *map;
+	int r = 0;
 
 	list_for_each(map, &gd->maps, link) {
-		int r = encode_map(map, &gd->refs, &map->change);
-
+		r = encode_map(map, &gd->refs, &list);
 		if (r < 0)
-			return r;
+			break;
 	}
-	return 0;
+	for (int round = 1; r == 0 && list.n; round++) {
+		struct deferred again = {0};
+
+		if (list.ncold)
+			read_cold(gd->data, &list);
+		r = gather_worn(gd, &list);
+		for (size_t i = 0; r == 0 && i < list.n; i++)
+			r = encode_deferred(&list.chunks[i], &gd->refs, &again, round == ENCODE_ROUNDS);
+		free(list.chunks);
+		list = again;
+	}
+	free(list.chunks);
+	return r;
 }
 
 /* The group's own segment of this sequence, or NULL. They are in order. */
@@ -226,7 +294,7 @@ static void finish_maps(struct group_data *gd)
 	while ((map = list_first(&gd->maps, struct pending, link)) != NULL) {
 		struct file_data *f = map->file;
 
-		encode_finish(map, map->change);
+		encode_finish(map);
 		list_remove(&map->link);
 		pending_free(map);
 		f->data->owner.file_unref(f);
@@ -307,6 +375,7 @@ static void group_close_dropped(void *arg, struct group *g)
 	struct group_data *gd = group_data_of(g);
 	struct pending *map;
 
+	data_stop(d); /* the log has ended: nobody may join a group any more */
 	sealer_stop(gd);
 	while ((map = list_first(&gd->maps, struct pending, link)) != NULL) {
 		struct file_data *f = map->file;

@@ -91,10 +91,13 @@ struct pending {
 	struct pieces reserved;
 	/* Ranges whose older state was not in memory when this group changed them: counted as if nothing had been there. */
 	struct pieces assumed;
+	int64_t change;	   /* of allocated bytes when the map is encoded: zeros that became holes */
+	bool void_assumed; /* a later operation has set the count anew, without assuming anything */
+	bool touched;	   /* by an operation, so that the inode is encoded with the group and the count may change */
+	/* committer only */
+	int64_t assumed_change;
 	/* guarded by the group's lock */
 	struct list link;
-	/* committer only */
-	int64_t change; /* of allocated bytes, found when it was encoded */
 };
 
 #endif

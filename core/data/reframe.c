@@ -1,7 +1,12 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Chunks in too many extents are written anew: in the background, as a write of the same bytes; or while their group closes, when that very
- * group left them in too many pieces for one record. Each frame of the file that is worn becomes one piece from its first byte to its last.
+ * Chunks in too many extents are written anew.
+ *
+ * In the background: as a write of the same bytes, in which every stretch of bytes without a hole becomes whole frames again. It does not change
+ * what is allocated, so the inode need not be encoded with it.
+ *
+ * While a group closes, when its record would get too long or its pieces are too many: each frame of the file that is worn becomes one piece from its first
+ * byte to its last, holes between included.
  */
 #include "core/data/data_internal.h"
 
@@ -54,39 +59,6 @@ static size_t find_worn(const struct chunk *c, struct worn ret[FRAMES_PER_CHUNK]
 	return n;
 }
 
-/*
- * The block holds the chunk's bytes: puts the worn parts over the map, which cannot fail. `margins`: what lies around the bytes reads as zeros and
- * becomes one hole, however many pieces it was. (X)
- */
-static void put_worn(struct pending *map, uint64_t chunk, const struct worn *worn, size_t n, bool margins,
-	struct dirty_block *b, struct piece_pool *pool)
-{
-	struct file_data *f = map->file;
-	uint64_t start = chunk * CHUNK_BYTES, end = start + CHUNK_BYTES;
-	uint64_t before = file_charged(f, f->pending, start, end, NULL, NULL);
-
-	for (size_t i = 0; i < n; i++) {
-		uint64_t frame = start + worn[i].frame;
-
-		if (margins)
-			pieces_put(&map->pieces,
-				&(struct piece){.kind = PIECE_HOLE,
-					.offset = frame,
-					.end = frame + FRAME_PLAIN_MAX},
-				pool);
-		if (worn[i].from < worn[i].to)
-			pieces_put(&map->pieces,
-				&(struct piece){.kind = PIECE_BYTES,
-					.offset = start + worn[i].from,
-					.end = start + worn[i].to,
-					.block = b,
-					.start = worn[i].from},
-				pool);
-	}
-	file_account(f, map->group,
-		(int64_t)file_charged(f, f->pending, start, end, NULL, NULL) - (int64_t)before);
-}
-
 /* ---- while a group closes ---- */
 
 /* The chunk as the map leaves it, with bytes as frames of nowhere: only its shape counts. */
@@ -112,6 +84,32 @@ static int shape_of(struct pending *map, uint64_t chunk, struct chunk *ret, stru
 	return r;
 }
 
+/* The block holds the chunk's bytes: puts the worn frames over the map; what lies around the bytes becomes one hole. (X) */
+static void put_worn(struct pending *map, uint64_t chunk, const struct worn *worn, size_t n, struct dirty_block *b,
+	struct piece_pool *pool)
+{
+	struct file_data *f = map->file;
+	uint64_t start = chunk * CHUNK_BYTES, end = start + CHUNK_BYTES;
+	uint64_t before = file_charged(f, f->pending, start, end, NULL, NULL);
+
+	for (size_t i = 0; i < n; i++) {
+		uint64_t frame = start + worn[i].frame;
+
+		pieces_put(&map->pieces,
+			&(struct piece){.kind = PIECE_HOLE, .offset = frame, .end = frame + FRAME_PLAIN_MAX},
+			pool);
+		if (worn[i].from < worn[i].to)
+			pieces_put(&map->pieces,
+				&(struct piece){.kind = PIECE_BYTES,
+					.offset = start + worn[i].from,
+					.end = start + worn[i].to,
+					.block = b,
+					.start = worn[i].from},
+				pool);
+	}
+	map->change += (int64_t)file_charged(f, f->pending, start, end, NULL, NULL) - (int64_t)before;
+}
+
 static int gather(struct pending *map, uint64_t chunk, struct dirty_block *b, struct piece_pool *pool, struct error *err)
 {
 	struct reader_source s = {.file = map->file, .view = GROUP_NOW, .map = map};
@@ -123,7 +121,7 @@ static int gather(struct pending *map, uint64_t chunk, struct dirty_block *b, st
 		r = reader_read(&s, chunk * CHUNK_BYTES, CHUNK_BYTES, b->data, err);
 	if (r == 0) {
 		rwlock_wrlock(map->file->lock);
-		put_worn(map, chunk, worn, find_worn(&shape, worn), true, b, pool);
+		put_worn(map, chunk, worn, find_worn(&shape, worn), b, pool);
 		rwlock_unlock(map->file->lock);
 	}
 	chunk_done(&shape);
@@ -202,8 +200,50 @@ static int look(struct file_data *f, uint64_t chunk, struct chunk *ret, uint64_t
 	return r;
 }
 
+/* Extents of bytes from `i` on that lie behind each other in the file; 0: no bytes there. */
+static size_t stretch_at(const struct chunk *c, size_t i)
+{
+	const struct extent *e = &c->extents[i];
+	size_t n = 0;
+
+	while (i + n < c->n && e[n].form == EXTENT_FRAME &&
+		(n == 0 || e[n].offset == e[n - 1].offset + e[n - 1].len))
+		n++;
+	return n;
+}
+
+static bool has_stretch(const struct chunk *c)
+{
+	for (size_t i = 0; i < c->n; i++)
+		if (stretch_at(c, i) > 1)
+			return true;
+	return false;
+}
+
+/* Puts every stretch of several extents. (X) */
+static void put_stretches(struct pending *map, uint64_t chunk, const struct chunk *c, struct dirty_block *b,
+	struct piece_pool *pool)
+{
+	uint64_t start = chunk * CHUNK_BYTES;
+
+	for (size_t i = 0, n; i < c->n; i += n) {
+		const struct extent *e = &c->extents[i];
+
+		n = stretch_at(c, i);
+		if (n > 1)
+			pieces_put(&map->pieces,
+				&(struct piece){.kind = PIECE_BYTES,
+					.offset = start + e->offset,
+					.end = start + e[n - 1].offset + e[n - 1].len,
+					.block = b,
+					.start = e->offset},
+				pool);
+		n += n == 0;
+	}
+}
+
 /* Writes the bytes as they were read, if nothing has changed the chunk since. */
-static bool write_same(struct file_data *f, uint64_t chunk, const struct worn *worn, size_t n, struct dirty_block *b,
+static bool write_same(struct file_data *f, uint64_t chunk, const struct chunk *c, struct dirty_block *b,
 	struct piece_pool *pool, struct pending **spare, uint64_t encoded)
 {
 	struct data *d = f->data;
@@ -215,7 +255,7 @@ static bool write_same(struct file_data *f, uint64_t chunk, const struct worn *w
 		struct group *g = group_join(d->log);
 
 		/* Its size is not known here: as if older groups could have any chunk. */
-		put_worn(file_map(f, g, UINT64_MAX, spare), chunk, worn, n, false, b, pool);
+		put_stretches(file_map(f, g, UINT64_MAX, spare), chunk, c, b, pool);
 		group_leave(g, true);
 	}
 	rwlock_unlock(f->lock);
@@ -227,23 +267,24 @@ static int rewrite(struct file_data *f, uint64_t chunk, struct dirty_block *b, s
 	struct pending **spare, struct error *err)
 {
 	struct reader_source s = {.file = f, .view = GROUP_NOW, .stored_only = true};
-	struct worn worn[FRAMES_PER_CHUNK];
 	struct chunk c = {0};
 	uint64_t encoded;
-	size_t n;
 	int r = look(f, chunk, &c, &encoded, err);
 
-	if (r == 0)
+	if (r == 0 || (r > 0 && !has_stretch(&c))) {
+		chunk_done(&c);
 		return 1;
-	n = r < 0 ? 0 : find_worn(&c, worn);
+	}
+	if (r > 0)
+		r = reader_read(&s, chunk * CHUNK_BYTES, CHUNK_BYTES, b->data, err);
+	if (r == 0)
+		r = piece_pool_fill(pool, c.n + 1);
+	if (r == 0) {
+		b->len = CHUNK_BYTES;
+		r = write_same(f, chunk, &c, b, pool, spare, encoded);
+	}
 	chunk_done(&c);
-	if (r < 0)
-		return r;
-	r = reader_read(&s, chunk * CHUNK_BYTES, CHUNK_BYTES, b->data, err);
-	if (r < 0)
-		return r;
-	b->len = CHUNK_BYTES;
-	return n == 0 || write_same(f, chunk, worn, n, b, pool, spare, encoded);
+	return r;
 }
 
 static int reframe_one(struct file_data *f, uint64_t chunk, struct error *err)
@@ -252,7 +293,7 @@ static int reframe_one(struct file_data *f, uint64_t chunk, struct error *err)
 	struct piece_pool pool = {0};
 	struct pending *spare = pending_new();
 	struct dirty_block *b = dirty_block_new(d->o.budget, CHUNK_BYTES);
-	int r = spare && b ? piece_pool_fill(&pool, 4 * FRAMES_PER_CHUNK) : -ENOMEM;
+	int r = spare && b ? 0 : -ENOMEM;
 
 	if (r == 0)
 		r = budget_get(d->o.budget, BUDGET_DIRTY, CHUNK_BYTES + BLOCK_OVERHEAD);

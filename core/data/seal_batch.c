@@ -287,9 +287,8 @@ static void install_frame(struct seal_batch *b, const struct seal_frame *f, stru
 	for (size_t i = 0; i < f->n; i++)
 		install_slice(map, f, &b->slices[f->first + i], pool);
 	if (f->zero)
-		file_account(file, b->group,
-			(int64_t)file_charged(file, file->pending, f->offset, end, NULL, NULL) -
-				(int64_t)before);
+		map->change += (int64_t)file_charged(file, file->pending, f->offset, end, NULL, NULL) -
+			       (int64_t)before;
 	rwlock_unlock(file->lock);
 }
 
@@ -302,7 +301,7 @@ int seal_batch_run(struct seal_batch *b)
 	for (unsigned i = 0; i < b->nframes; i++) {
 		struct seal_frame *f = &b->frames[i];
 
-		f->zero = frame_is_zero(b, f);
+		f->zero = f->map->touched && frame_is_zero(b, f);
 		if (f->zero)
 			continue;
 		n++;

@@ -147,6 +147,15 @@ int data_prepare_write(struct data *d, uint64_t offset, const struct slice *part
 	return 0;
 }
 
+static struct pending *touch_map(struct file_data *f, struct group *g, uint64_t size, struct data_reserve *r)
+{
+	struct pending *map = file_map(f, g, size, &r->map);
+
+	if (!map->touched)
+		map->touched = true;
+	return map;
+}
+
 /* ---- inline bytes ---- */
 
 /* The file's bytes become [0, len), zeros where there were none. `r` brings the room when it grows. */
@@ -350,7 +359,7 @@ void data_write(struct file_data *f, struct group *g, uint64_t size, struct data
 		data_reserve_free(r);
 		return;
 	}
-	struct pending *map = file_map(f, g, size, &r->map);
+	struct pending *map = touch_map(f, g, size, r);
 
 	if (f->is_inline)
 		leave_inline(f, map, r);
@@ -368,7 +377,7 @@ static void punch_inline(struct file_data *f, struct group *g, uint64_t size, ui
 	struct data_reserve *r)
 {
 	if (end == PIECE_FOREVER && offset > INLINE_BYTES_MAX) {
-		leave_inline(f, file_map(f, g, size, &r->map), r);
+		leave_inline(f, touch_map(f, g, size, r), r);
 	} else if (end == PIECE_FOREVER) {
 		resize_inline(f, g, (uint32_t)offset, r);
 	} else if (offset < f->inline_len) {
@@ -395,15 +404,20 @@ void data_punch(struct file_data *f, struct group *g, uint64_t size, uint64_t of
 		data_reserve_free(r);
 		return;
 	}
-	struct pending *map = file_map(f, g, size, &r->map);
+	struct pending *map = touch_map(f, g, size, r);
 	uint64_t before = charged_before(f, map, offset, end);
 
 	pieces_put(&map->pieces, &(struct piece){.kind = PIECE_HOLE, .offset = offset, .end = end}, &r->pool);
 	if (map->reserved.n)
 		pieces_clear(&map->reserved, offset, end, &r->pool);
 	if (offset == 0 && end == PIECE_FOREVER) {
-		before = f->allocated; /* whatever was assumed */
+		before = f->allocated; /* the truth, whatever was assumed */
 		pieces_done(&map->assumed);
+		map->change = 0;
+		for (struct pending *m = map->older; m; m = m->older) {
+			m->change = 0;
+			m->void_assumed = true;
+		}
 		f->is_inline = true;
 	}
 	file_account(f, map->group, -(int64_t)before);
@@ -423,7 +437,7 @@ void data_allocate(struct file_data *f, struct group *g, uint64_t size, uint64_t
 		data_reserve_free(r);
 		return;
 	}
-	struct pending *map = file_map(f, g, size, &r->map);
+	struct pending *map = touch_map(f, g, size, r);
 
 	if (f->is_inline)
 		leave_inline(f, map, r);

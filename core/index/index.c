@@ -57,7 +57,7 @@ int index_open(const struct index_options *o, struct manifest *m, struct index *
 		ix->pool = table_pool_new(
 			ix->o.store, ix->o.keys, ix->o.budget, ix->cache, bodies_limit(&ix->o));
 	if (ix->pool)
-		r = index_install(ix, m, err);
+		r = index_first_version(ix, m);
 	if (r < 0) {
 		index_close(ix);
 		return error_set(err, r, "no memory for the index");
@@ -203,6 +203,11 @@ uint64_t index_flushable(struct index *ix, bool force)
 		im->closed = true;
 		if (ix->active == im)
 			ix->active = NULL;
+	}
+	/* What the open group still holds back takes no further group, so that its commit makes it flushable. */
+	if (force && ix->active && memtable_bytes(ix->active->table) > 0) {
+		ix->active->closed = true;
+		ix->active = NULL;
 	}
 	return upto > v->manifest->last_group ? upto : 0;
 }

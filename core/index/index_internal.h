@@ -65,6 +65,8 @@ struct index {
 /* The current version with a reference. Never NULL. */
 struct index_version *index_version_get(struct index *ix);
 void index_version_put(struct index_version *v);
+/* Before the index is shared. 0, -ENOMEM. */
+int index_first_version(struct index *ix, struct manifest *m);
 /*
  * Makes `m` (a reference is taken) the manifest of the next version, unless the current manifest has the same or a higher number.
  * Memtables all of whose groups are acknowledged and in the tables of the resulting manifest (last_group) leave the version. Tables that the

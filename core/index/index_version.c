@@ -235,20 +235,28 @@ static int install_locked(struct index *ix, struct index_tables *t, struct index
 	return 0;
 }
 
+int index_first_version(struct index *ix, struct manifest *m)
+{
+	struct index_tables *t = index_tables_new(ix, m, NULL);
+
+	ix->current = t ? version_new(t, 0) : NULL;
+	index_tables_unref(t);
+	return ix->current ? 0 : -ENOMEM;
+}
+
 int index_install(struct index *ix, struct manifest *m, struct error *err)
 {
-	struct index_version *base = ix->current ? index_version_get(ix) : NULL, *former = NULL;
+	struct index_version *base = index_version_get(ix), *former = NULL;
 	struct index_tables *t = NULL;
 	int r = 0;
 
-	if (!base || m->number > base->manifest->number) {
-		t = index_tables_new(ix, m, base ? base->tables : NULL);
+	if (m->number > base->manifest->number) {
+		t = index_tables_new(ix, m, base->tables);
 		r = t ? 0 : -ENOMEM;
 	}
 	mutex_lock(&ix->lock);
-	if (r == 0 && !ix->current)
-		r = (ix->current = version_new(t, 0)) ? 0 : -ENOMEM;
-	else if (r == 0 && t && t->manifest->number > ix->current->manifest->number)
+	/* Flush and merge may install at the same time: the higher number stays. */
+	if (t && m->number > ix->current->manifest->number)
 		r = install_locked(ix, t, &former);
 	mutex_unlock(&ix->lock);
 	index_tables_unref(t);

@@ -15,7 +15,8 @@
 #include <sodium.h>
 #include <stdlib.h>
 
-#define CHUNK_BYTES (1u << 20)
+#define CHUNK_BYTES_MIN (64u << 10)
+#define CHUNK_BYTES_MAX (1u << 20)
 #define HASHES_MAX (2u << 20)	   /* of the filter; 16 MiB while the table is written */
 #define PART_BYTES_FULL (6u << 20) /* a plain part of this size ends a table: the limit is CODEC_PLAIN_MAX */
 #define ENTRY_OVERHEAD 6	   /* bytes of a block entry beside key and value, about */
@@ -43,7 +44,7 @@ struct table_writer {
 
 	/* what is sealed */
 	struct buf *chunks;
-	size_t nchunks, capchunks;
+	size_t nchunks, capchunks, chunk_bytes;
 	uint64_t at; /* offset of the next part in the object */
 	uint64_t blocks;
 	uint64_t last_end; /* of the last block */
@@ -74,6 +75,9 @@ int table_writer_new(const struct table_writer_options *o, struct table_id id,
 	w->o = *o;
 	w->id = id;
 	w->at = w->last_end = HEADER_BYTES;
+	w->chunk_bytes = o->table_bytes / 8 < CHUNK_BYTES_MIN	? CHUNK_BYTES_MIN
+			 : o->table_bytes / 8 > CHUNK_BYTES_MAX ? CHUNK_BYTES_MAX
+								: (size_t)o->table_bytes / 8;
 	r = envelope_new(o->keys, OBJECT_TABLE, id.job, id.counter, &w->envelope, err);
 	if (r < 0) {
 		free(w);
@@ -148,7 +152,7 @@ static struct buf *chunk_for(struct table_writer *w, size_t bytes)
 	w->chunks = chunks;
 	c = &chunks[w->nchunks];
 	*c = (struct buf)BUF_INIT;
-	if (buf_reserve(c, bytes > CHUNK_BYTES ? bytes : CHUNK_BYTES) < 0)
+	if (buf_reserve(c, bytes > w->chunk_bytes ? bytes : w->chunk_bytes) < 0)
 		return NULL;
 	w->nchunks++;
 	return c;

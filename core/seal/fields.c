@@ -30,16 +30,27 @@ int fields_parse(struct slice text, json_t **ret, struct error *err)
 	return 0;
 }
 
-static int append_text(const char *text, size_t len, void *out)
+/* jansson passes over a failure to write a key, so the first failure is kept here. */
+struct text_sink {
+	struct buf *out;
+	bool failed;
+};
+
+static int append_text(const char *text, size_t len, void *arg)
 {
-	return buf_append(out, text, len);
+	struct text_sink *sink = arg;
+
+	if (!sink->failed && buf_append(sink->out, text, len) < 0)
+		sink->failed = true;
+	return sink->failed ? -1 : 0;
 }
 
 int fields_encode(const json_t *object, struct buf *out)
 {
+	struct text_sink sink = {.out = out};
 	size_t before = out->len;
 
-	if (json_dump_callback(object, append_text, out, JSON_COMPACT) == 0)
+	if (json_dump_callback(object, append_text, &sink, JSON_COMPACT) == 0 && !sink.failed)
 		return 0;
 	out->len = before;
 	return -ENOMEM; /* all our values can be written: nothing else fails */

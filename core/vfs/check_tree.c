@@ -101,6 +101,14 @@ static void collect_entry(struct collecting *w, const struct record *rec, const 
 	w->last_cookie = k->a;
 }
 
+/* How far an extent may reach: what is preallocated, to the end of the last block. */
+static uint64_t end_of(const struct check_inode *i, const struct extent *e)
+{
+	const uint64_t block = 4096;
+
+	return e->form == EXTENT_ALLOCATED ? (i->size + block - 1) & ~(block - 1) : i->size;
+}
+
 static int collect_chunk(struct collecting *w, const struct record *rec, const struct key_parts *k)
 {
 	const struct check_inode *i = current(w);
@@ -122,10 +130,10 @@ static int collect_chunk(struct collecting *w, const struct record *rec, const s
 	}
 	c->result->extents += chunk.n;
 	last = chunk.n ? &chunk.extents[chunk.n - 1] : NULL;
-	if (last && (k->a > UINT64_MAX / CHUNK_BYTES - 1 ||
-			k->a * CHUNK_BYTES + last->offset + last->len > i->size))
-		check_finding(c, "inode %llu: chunk %llu has extents beyond the end of the file",
-			(ull)k->inode, (ull)k->a);
+	if (last && (k->a > INT64_MAX / CHUNK_BYTES ||
+			k->a * CHUNK_BYTES + last->offset + last->len > end_of(i, last)))
+		check_finding(c, "inode %llu: chunk %llu has an extent of form %d at %u+%u beyond the end of the file (%llu bytes)",
+			(ull)k->inode, (ull)k->a, (int)last->form, last->offset, last->len, (ull)i->size);
 	w->allocated += chunk_allocated(&chunk);
 	chunk_done(&chunk);
 	return 0;

@@ -112,7 +112,8 @@ int quota_admit(struct vfs_engine *e, struct inode *i, uint64_t offset, uint64_t
 
 	if (!e->quota.max_bytes || fits(&e->quota, len))
 		return 0;
-	if (atomic_load(&e->quota.pending_bytes) > 0)
+	/* What is not acknowledged yet counts in full where it writes, and not at all where it removes. */
+	if (atomic_load(&e->last_changed) > log_acked(e->log))
 		r = engine_wait_durable(e, atomic_load(&e->last_changed), NULL);
 	if (r < 0)
 		return r;

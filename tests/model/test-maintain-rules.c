@@ -410,6 +410,47 @@ START_TEST(retired_list_is_trimmed)
 }
 END_TEST
 
+/* Entries for tables that are not there: 80 of a closed job, 80 of counters that may still be on
+ * their way. */
+static int apply_retired_entries(void *arg, struct manifest *m, struct error *err)
+{
+	const struct world *w = arg;
+	uint64_t low = manifest_find_job(m, w->writer.job)->low;
+	struct manifest_retired *r = realloc(m->retired, (m->nretired + 160) * sizeof *r);
+
+	(void)err;
+	ck_assert_ptr_nonnull(r);
+	m->retired = r;
+	for (uint64_t i = 0; i < 160; i++)
+		r[m->nretired++] = (struct manifest_retired){.number = m->number,
+			.id = {i % 2 ? w->writer.job : w->writer.job - 1, low + 100 + i}};
+	return 0;
+}
+
+/* D5: what is forgotten must be found by D4(b) if a late copy lands. */
+START_TEST(retired_entries_stay)
+{
+	struct world w;
+	struct manifest *m;
+	struct table_id kept;
+
+	world_open(&w, 1);
+	reopen(&w);
+	commit_and_adopt(&w, apply_retired_entries, &w);
+	sweep_all(&w);
+	m = newest(&w);
+	ck_assert_uint_eq(m->nretired, 80);
+	for (size_t i = 0; i < m->nretired; i++)
+		ck_assert_uint_eq(m->retired[i].id.job, w.writer.job);
+	kept = m->retired[7].id;
+	manifest_unref(m);
+	plant_table(&w, kept);
+	sweep_all(&w);
+	ck_assert(!has_table(&w, kept));
+	world_close(&w);
+}
+END_TEST
+
 /* Unsettled inputs are left alone, and said so; settled through the manifest by the next flush. */
 START_TEST(unsettled_inputs_block)
 {
@@ -533,6 +574,7 @@ static Suite *suite(void)
 	tcase_add_test(t, sweep_takes_garbage_only);
 	tcase_add_test(t, sweep_cleans_names);
 	tcase_add_test(t, retired_list_is_trimmed);
+	tcase_add_test(t, retired_entries_stay);
 	tcase_add_test(t, unsettled_inputs_block);
 	tcase_add_test(t, failed_uploads);
 	suite_add_tcase(s, t);

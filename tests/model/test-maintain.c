@@ -104,7 +104,7 @@ static void random_history(uint64_t seed, unsigned steps)
 	world_close(&w);
 }
 
-#define HISTORIES 10
+#define HISTORIES 6
 #define STEPS 250
 
 START_TEST(random_histories)
