@@ -2,8 +2,8 @@
 #ifndef CLI_CLI_H
 #define CLI_CLI_H
 /*
- * The zerofs command: a table of subcommands (main.c), one file for each (cmd_*.c). What they share: common options, the
- * password, opening a volume, reaching the process that holds one.
+ * The zerofs command: a table of subcommands (main.c), one file for each (cmd_*.c). What they
+ * share: common options, the password, opening a volume, reaching the process that holds one.
  */
 #include "core/volume.h"
 
@@ -31,14 +31,16 @@ int cli_open(const struct cli *c, const char *url, bool read_only, struct volume
 /* Closes; keeps `status` unless closing fails. */
 int cli_close(const struct cli *c, struct volume *v, int status);
 /* A volume_config from the common options, with the password read; cli_config_done wipes it. */
-int cli_config(const struct cli *c, const char *url, bool create, struct volume_config *ret, struct error *err);
+int cli_config(const struct cli *c, const char *url, bool create, struct volume_config *ret,
+	struct error *err);
 void cli_config_done(struct volume_config *c);
 
 /*
- * The control socket of whoever holds the volume: `what` is a mount point or an address. *ret_mountpoint (may be NULL): set
- * when `what` is the mount point of a zerofs mount.
+ * The control socket of whoever holds the volume: `what` is a mount point or an address.
+ * *ret_mountpoint (may be NULL): set when `what` is the mount point of a zerofs mount.
  */
-int cli_find_holder(const char *what, char *ret_path, size_t size, bool *ret_mountpoint, struct error *err);
+int cli_find_holder(
+	const char *what, char *ret_path, size_t size, bool *ret_mountpoint, struct error *err);
 
 int cmd_format(struct cli *c);
 int cmd_info(struct cli *c);

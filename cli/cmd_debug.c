@@ -19,7 +19,8 @@ int cmd_debug(struct cli *c)
 	int r = cli_config(c, c->argv[0], false, &config, &e);
 
 	if (r == 0) {
-		r = c->argc > 1 ? dump_object(&config, c->argv[1], &sink, &e) : dump_list(&config, &sink, &e);
+		r = c->argc > 1 ? dump_object(&config, c->argv[1], &sink, &e)
+				: dump_list(&config, &sink, &e);
 		cli_config_done(&config);
 	}
 	return r < 0 ? cli_fail(c, r, &e) : EXIT_OK;

@@ -43,7 +43,8 @@ static int walk(struct vfs *v, const char *path, bool make, struct vfs_attr *ret
 }
 
 /* Splits `path` into its directory (walked to) and its last name. */
-static int walk_parent(struct vfs *v, const char *path, bool make, uint64_t *ret_dir, struct slice *ret_name)
+static int walk_parent(
+	struct vfs *v, const char *path, bool make, uint64_t *ret_dir, struct slice *ret_name)
 {
 	size_t n = strlen(path);
 
@@ -102,7 +103,8 @@ static int say(struct cli *c, const char *what, int r)
 int cmd_put(struct cli *c)
 {
 	const char *local = c->argv[1], *path = c->argv[2];
-	CLEANUP(close_fd_p) int fd = strcmp(local, "-") == 0 ? dup(STDIN_FILENO) : open(local, O_RDONLY | O_CLOEXEC);
+	CLEANUP(close_fd_p)
+	int fd = strcmp(local, "-") == 0 ? dup(STDIN_FILENO) : open(local, O_RDONLY | O_CLOEXEC);
 	struct vfs_file *f = NULL;
 	struct vfs_attr a;
 	struct volume *v;
@@ -119,7 +121,8 @@ int cmd_put(struct cli *c)
 	int r = walk_parent(vfs, path, c->parents, &dir, &name);
 
 	if (r == 0)
-		r = vfs_create(vfs, &root, dir, name, 0644, O_WRONLY | O_CREAT | O_TRUNC, &a, &f, NULL);
+		r = vfs_create(
+			vfs, &root, dir, name, 0644, O_WRONLY | O_CREAT | O_TRUNC, &a, &f, NULL);
 	if (r == 0) {
 		r = copy_in(vfs, fd, f);
 		vfs_release(vfs, f);
@@ -172,8 +175,9 @@ int cmd_get(struct cli *c)
 	if (r < 0) {
 		status = say(c, path, r);
 	} else {
-		fd = strcmp(local, "-") == 0 ? dup(STDOUT_FILENO)
-					     : open(local, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+		fd = strcmp(local, "-") == 0
+			     ? dup(STDOUT_FILENO)
+			     : open(local, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
 		r = fd < 0 ? -errno : copy_out(vfs, f, fd);
 		if (r < 0)
 			status = say(c, local, r);
@@ -205,9 +209,11 @@ static char type_letter(uint32_t mode)
 static void print_line(const struct cli *c, struct slice name, const struct vfs_attr *a)
 {
 	if (c->all && a)
-		printf("%8" PRIu64 " %c%04o %3u %5u %5u %12" PRIu64 " %lld ", a->inode, type_letter(a->mode), a->mode & 07777,
-			a->nlink, a->uid, a->gid, a->size, (long long)a->mtime.tv_sec);
-	printf("%.*s%s\n", (int)name.len, (const char *)name.data, a && S_ISDIR(a->mode) && !c->all ? "/" : "");
+		printf("%8" PRIu64 " %c%04o %3u %5u %5u %12" PRIu64 " %lld ", a->inode,
+			type_letter(a->mode), a->mode & 07777, a->nlink, a->uid, a->gid, a->size,
+			(long long)a->mtime.tv_sec);
+	printf("%.*s%s\n", (int)name.len, (const char *)name.data,
+		a && S_ISDIR(a->mode) && !c->all ? "/" : "");
 }
 
 struct listing {

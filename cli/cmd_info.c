@@ -21,8 +21,8 @@ static void print_info(const struct volume *v, json_t *o)
 	printf("volume       %s\n", volume_id(v));
 	printf("files        %" PRIu64 ", %s\n", member(o, "files", "used_inodes"),
 		size_format(size, member(o, "files", "used_bytes")));
-	printf("manifest     %" PRIu64 ", groups up to %" PRIu64 "\n", member(o, "index", "manifest"),
-		member(o, "index", "last_group"));
+	printf("manifest     %" PRIu64 ", groups up to %" PRIu64 "\n",
+		member(o, "index", "manifest"), member(o, "index", "last_group"));
 	printf("tables       %" PRIu64 ", %s\n", member(o, "index", "tables"),
 		size_format(tables, member(o, "index", "table_bytes")));
 }

@@ -20,7 +20,8 @@
 #define FOR_EVER UINT64_MAX
 
 /* Calls `op` of whoever holds c->argv[0]; *ret: the answer. 0 or an exit status, said. */
-static int ask_holder(struct cli *c, const char *op, uint64_t timeout_ms, char **ret, bool *ret_mountpoint)
+static int ask_holder(
+	struct cli *c, const char *op, uint64_t timeout_ms, char **ret, bool *ret_mountpoint)
 {
 	char path[512];
 	struct error e = {0};
@@ -29,7 +30,8 @@ static int ask_holder(struct cli *c, const char *op, uint64_t timeout_ms, char *
 	if (r == 0)
 		r = control_call(path, op, timeout_ms, ret, &e);
 	if (r == -ENOENT || r == -ECONNREFUSED)
-		(void)error_set(&e, r, "no process of this user on this machine holds %s for writing", c->argv[0]);
+		(void)error_set(&e, r,
+			"no process of this user on this machine holds %s for writing", c->argv[0]);
 	return r < 0 ? cli_fail(c, r, &e) : 0;
 }
 
@@ -45,23 +47,29 @@ static void print_status(json_t *o)
 	json_t *store = json_object_get(o, "store");
 
 	printf("address      %s\n", json_string_value(json_object_get(o, "url")));
-	printf("state        %s, %s, process %" PRIu64 "\n", json_string_value(json_object_get(o, "state")),
-		json_string_value(json_object_get(o, "role")), (uint64_t)json_integer_value(json_object_get(o, "pid")));
+	printf("state        %s, %s, process %" PRIu64 "\n",
+		json_string_value(json_object_get(o, "state")),
+		json_string_value(json_object_get(o, "role")),
+		(uint64_t)json_integer_value(json_object_get(o, "pid")));
 	if (error)
 		printf("error        %s\n", error);
 	if (json_is_true(json_object_get(store, "degraded")))
 		printf("store        failing for %" PRIu64 " s: %s\n",
-			(uint64_t)json_integer_value(json_object_get(store, "degraded_for_ms")) / 1000,
+			(uint64_t)json_integer_value(json_object_get(store, "degraded_for_ms")) /
+				1000,
 			json_string_value(json_object_get(store, "error")));
 	printf("files        %" PRIu64 ", %s\n", member(o, "files", "used_inodes"),
 		size_format(used, member(o, "files", "used_bytes")));
-	printf("not stored   %s dirty, %s to send\n", size_format(dirty, member(o, "files", "dirty_bytes")),
+	printf("not stored   %s dirty, %s to send\n",
+		size_format(dirty, member(o, "files", "dirty_bytes")),
 		size_format(unsent, member(o, "log", "unsent_bytes")));
-	printf("log          epoch %" PRIu64 ", group %" PRIu64 " acknowledged, %s sent\n", member(o, "log", "epoch"),
-		member(o, "log", "acknowledged_group"), size_format(put, member(o, "log", "bytes_put")));
-	printf("requests     %" PRIu64 " create, %" PRIu64 " get, %" PRIu64 " list, %" PRIu64 " delete\n",
-		member(store, "create", "calls"), member(store, "get", "calls"), member(store, "list", "calls"),
-		member(store, "delete", "calls"));
+	printf("log          epoch %" PRIu64 ", group %" PRIu64 " acknowledged, %s sent\n",
+		member(o, "log", "epoch"), member(o, "log", "acknowledged_group"),
+		size_format(put, member(o, "log", "bytes_put")));
+	printf("requests     %" PRIu64 " create, %" PRIu64 " get, %" PRIu64 " list, %" PRIu64
+	       " delete\n",
+		member(store, "create", "calls"), member(store, "get", "calls"),
+		member(store, "list", "calls"), member(store, "delete", "calls"));
 }
 
 int cmd_status(struct cli *c)
@@ -104,9 +112,10 @@ static int detach(struct cli *c)
 		if (root)
 			(void)execlp("umount", "umount", "--", c->argv[0], (char *)NULL);
 		else
-			(void)execlp("fusermount3", "fusermount3", "-u", "--", c->argv[0], (char *)NULL);
-		(void)fprintf(stderr, "zerofs umount: cannot run %s: %s\n", root ? "umount" : "fusermount3",
-			strerror(errno));
+			(void)execlp(
+				"fusermount3", "fusermount3", "-u", "--", c->argv[0], (char *)NULL);
+		(void)fprintf(stderr, "zerofs umount: cannot run %s: %s\n",
+			root ? "umount" : "fusermount3", strerror(errno));
 		_exit(EXIT_FAILED);
 	}
 	if (child < 0 || waitpid(child, &status, 0) != child)
@@ -133,13 +142,15 @@ int cmd_umount(struct cli *c)
 	int r = cli_find_holder(c->argv[0], path, sizeof path, &mounted, &e);
 
 	if (r == 0 && !mounted)
-		r = error_set(&e, -EINVAL, "%s is not the mount point of a zerofs volume", c->argv[0]);
+		r = error_set(
+			&e, -EINVAL, "%s is not the mount point of a zerofs volume", c->argv[0]);
 	if (r < 0)
 		return cli_fail(c, r, &e);
 	if (control_call(path, "status", STATUS_TIMEOUT_MS, &text, NULL) == 0) {
 		json_t *o = json_loads(text, 0, NULL);
 
-		holder = (int)syscall(SYS_pidfd_open, (pid_t)json_integer_value(json_object_get(o, "pid")), 0);
+		holder = (int)syscall(
+			SYS_pidfd_open, (pid_t)json_integer_value(json_object_get(o, "pid")), 0);
 		json_decref(o);
 	} /* else a read-only mount, which has nothing to store */
 	int status = detach(c);

@@ -18,11 +18,14 @@ static const struct command {
 } commands[] = {
 	{"format", cmd_format, 1, 1, "VOLUME", "make a new, empty volume"},
 	{"info", cmd_info, 1, 1, "VOLUME", "what a volume holds"},
-	{"status", cmd_status, 1, 1, "MOUNTPOINT|VOLUME", "what the process that holds the volume is doing"},
+	{"status", cmd_status, 1, 1, "MOUNTPOINT|VOLUME",
+		"what the process that holds the volume is doing"},
 	{"flush", cmd_flush, 1, 1, "MOUNTPOINT|VOLUME", "wait until everything is stored"},
 	{"umount", cmd_umount, 1, 1, "MOUNTPOINT", "unmount, wait until everything is stored"},
-	{"put", cmd_put, 3, 3, "VOLUME FILE PATH", "copy a local file (- = standard input) into an unmounted volume"},
-	{"get", cmd_get, 2, 3, "VOLUME PATH [FILE]", "copy a file out of a volume (to standard output)"},
+	{"put", cmd_put, 3, 3, "VOLUME FILE PATH",
+		"copy a local file (- = standard input) into an unmounted volume"},
+	{"get", cmd_get, 2, 3, "VOLUME PATH [FILE]",
+		"copy a file out of a volume (to standard output)"},
 	{"ls", cmd_ls, 1, 2, "VOLUME [PATH]", "list a directory of a volume"},
 	{"fsck", cmd_fsck, 1, 1, "VOLUME", "check a volume; --data opens every frame"},
 	{"debug", cmd_debug, 1, 2, "VOLUME [KEY]", "list the stored objects, or dump one readably"},
@@ -60,7 +63,8 @@ static void usage(void)
 {
 	puts("Usage: zerofs COMMAND [options] OPERANDS\n");
 	for (size_t i = 0; i < sizeof commands / sizeof *commands; i++)
-		printf("  %-7s %-20s %s\n", commands[i].name, commands[i].operands, commands[i].help);
+		printf("  %-7s %-20s %s\n", commands[i].name, commands[i].operands,
+			commands[i].help);
 	puts("\n"
 	     "A VOLUME is an address: file:///path, /path or ./path.\n"
 	     "\n"
@@ -163,11 +167,13 @@ int main(int argc, char **argv)
 	c.argc = argc - optind - 1;
 	c.argv = argv + optind + 1;
 	if (!command) {
-		(void)fprintf(stderr, "zerofs: unknown command \"%s\"; see zerofs --help\n", argv[optind]);
+		(void)fprintf(stderr, "zerofs: unknown command \"%s\"; see zerofs --help\n",
+			argv[optind]);
 		return EXIT_USAGE;
 	}
 	if (c.argc < command->min || c.argc > command->max) {
-		(void)fprintf(stderr, "zerofs %s: the operands are %s\n", command->name, command->operands);
+		(void)fprintf(stderr, "zerofs %s: the operands are %s\n", command->name,
+			command->operands);
 		return EXIT_USAGE;
 	}
 	if (sodium_init() < 0) {

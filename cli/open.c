@@ -20,7 +20,8 @@ int cli_fail(const struct cli *c, int r, const struct error *e)
 	return r == -EBADMSG ? EXIT_DAMAGED : EXIT_FAILED;
 }
 
-int cli_config(const struct cli *c, const char *url, bool create, struct volume_config *ret, struct error *err)
+int cli_config(const struct cli *c, const char *url, bool create, struct volume_config *ret,
+	struct error *err)
 {
 	static char state_dir[512];
 	char *password = NULL;
@@ -65,8 +66,8 @@ int cli_open(const struct cli *c, const char *url, bool read_only, struct volume
 	r = volume_open(&config, ret, &h, &e);
 	cli_config_done(&config);
 	if (r == -EBUSY)
-		(void)error_set(&e, r, "%s is in use by process %lld on %s since %s", url, (long long)h.pid, h.host,
-			h.since);
+		(void)error_set(&e, r, "%s is in use by process %lld on %s since %s", url,
+			(long long)h.pid, h.host, h.since);
 	else if (r == -ENOENT)
 		(void)error_set(&e, r, "there is no volume at %s", url);
 	return r < 0 ? cli_fail(c, r, &e) : 0;
@@ -116,7 +117,8 @@ static bool mount_source(const char *path, char *out, size_t size)
 		unescape(point);
 		unescape(source);
 		if (strcmp(point, path) == 0 && strncmp(type, "fuse", 4) == 0) {
-			found = strcmp(type, "fuse.zerofs") == 0; /* the last one mounted there counts */
+			found = strcmp(type, "fuse.zerofs") ==
+				0; /* the last one mounted there counts */
 			(void)snprintf(out, size, "%s", source);
 		}
 	}
@@ -125,7 +127,8 @@ static bool mount_source(const char *path, char *out, size_t size)
 	return found;
 }
 
-int cli_find_holder(const char *what, char *ret_path, size_t size, bool *ret_mountpoint, struct error *err)
+int cli_find_holder(
+	const char *what, char *ret_path, size_t size, bool *ret_mountpoint, struct error *err)
 {
 	char real[PATH_MAX], source[PATH_MAX];
 	CLEANUP(free_p) char *url = NULL;

@@ -3,6 +3,7 @@
 
 #include "core/base/budget.h"
 #include "core/base/cleanup.h"
+#include "core/base/hex.h"
 #include "core/data/fold.h"
 #include "core/dump_record.h"
 #include "core/index/block.h"
@@ -27,7 +28,8 @@ struct dump {
 	struct buf object;
 };
 
-static void print(const struct dump *d, const char *format, ...) __attribute__((format(printf, 2, 3)));
+static void print(const struct dump *d, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
 
 static void print(const struct dump *d, const char *format, ...)
 {
@@ -58,7 +60,8 @@ static int print_record(const struct dump *d, const struct record *r)
 	return 0;
 }
 
-static int dump_open(const struct volume_config *c, const struct dump_sink *sink, struct dump *d, struct error *err)
+static int dump_open(const struct volume_config *c, const struct dump_sink *sink, struct dump *d,
+	struct error *err)
 {
 	struct store_options so = {0};
 	struct keys_options ko = {.password = c->password};
@@ -96,7 +99,8 @@ static int dump_journal(struct dump *d, const struct journal *j, struct error *e
 {
 	struct block_iter it;
 
-	print(d, "journal of group %" PRIu64 ", after %" PRIu64 ", time %" PRId64 " ns", j->group, j->previous, j->time_ns);
+	print(d, "journal of group %" PRIu64 ", after %" PRIu64 ", time %" PRId64 " ns", j->group,
+		j->previous, j->time_ns);
 	for (size_t i = 0; i < j->nsegments; i++)
 		print(d, "  segment %" PRIu64, j->segments[i].sequence);
 	int r = block_iter_init(&it, j->block);
@@ -116,16 +120,20 @@ static int dump_log(struct dump *d, uint64_t epoch, uint64_t sequence, struct er
 	struct segment_directory directory = {0};
 	struct journal journal = {0};
 	enum log_object kind;
-	int r = segment_parse(d->keys, epoch, sequence, buf_slice(&d->object), &kind, &directory, &journal, err);
+	int r = segment_parse(
+		d->keys, epoch, sequence, buf_slice(&d->object), &kind, &directory, &journal, err);
 
 	if (r < 0)
 		return r;
-	print(d, "%s, epoch %" PRIu64 ", sequence %" PRIu64, kind == LOG_FENCE ? "fence" : "segment", epoch, sequence);
+	print(d, "%s, epoch %" PRIu64 ", sequence %" PRIu64,
+		kind == LOG_FENCE ? "fence" : "segment", epoch, sequence);
 	for (size_t i = 0; i < directory.n; i++) {
 		const struct segment_directory_entry *e = &directory.frames[i];
 
-		print(d, "frame %zu at %" PRIu64 "+%u: inode %" PRIu64 " offset %" PRIu64 " plain %u", i, e->offset,
-			e->sealed_len, e->inode, e->file_offset, e->plain_len);
+		print(d,
+			"frame %zu at %" PRIu64 "+%u: inode %" PRIu64 " offset %" PRIu64
+			" plain %u",
+			i, e->offset, e->sealed_len, e->inode, e->file_offset, e->plain_len);
 	}
 	if (journal.group)
 		r = dump_journal(d, &journal, err);
@@ -157,8 +165,11 @@ static int dump_claim(struct dump *d, uint64_t epoch, struct error *err)
 
 	if (r < 0)
 		return r;
-	print(d, "claim of epoch %" PRIu64 " by process %" PRId64 " on %s since %s, boot %s, endpoint \"%s\"%s", c.epoch, c.pid,
-		c.host, c.since, c.boot_id, c.endpoint, c.exclusive ? ", exclusive" : "");
+	print(d,
+		"claim of epoch %" PRIu64 " by process %" PRId64
+		" on %s since %s, boot %s, endpoint \"%s\"%s",
+		c.epoch, c.pid, c.host, c.since, c.boot_id, c.endpoint,
+		c.exclusive ? ", exclusive" : "");
 	return 0;
 }
 
@@ -178,25 +189,30 @@ static int dump_records(struct dump *d, struct table *t, struct error *err)
 	return r;
 }
 
-/* The salt and digest of a table stand in the manifest, so only tables of the newest one can be read. */
+/* The salt and digest of a table stand in the manifest, so only tables of the newest one can be
+ * read. */
 static int dump_table(struct dump *d, struct table_id id, struct error *err)
 {
 	struct budget *budget = budget_new(4 * DUMP_CACHE_BYTES);
 	struct block_cache *cache = budget ? block_cache_new(budget, DUMP_CACHE_BYTES) : NULL;
 	struct table_pool *pool =
-		cache ? table_pool_new(d->stack.top, d->keys, budget, cache, DUMP_CACHE_BYTES) : NULL;
+		cache ? table_pool_new(d->stack.top, d->keys, budget, cache, DUMP_CACHE_BYTES)
+		      : NULL;
 	struct manifest *m = NULL;
 	struct table *t = NULL;
-	int r = pool ? manifest_read(d->stack.top, d->keys, &m, err) : error_set(err, -ENOMEM, "out of memory");
+	int r = pool ? manifest_read(d->stack.top, d->keys, &m, err)
+		     : error_set(err, -ENOMEM, "out of memory");
 	const struct table_meta *meta = r == 0 ? manifest_find_table(m, id, NULL) : NULL;
 
 	if (r == 0 && !meta)
-		r = error_set(err, -ENOENT, "%s is not in the newest manifest, which alone knows how to open it", d->key);
+		r = error_set(err, -ENOENT,
+			"%s is not in the newest manifest, which alone knows how to open it",
+			d->key);
 	if (r == 0 && !(t = table_new(pool, meta)))
 		r = error_set(err, -ENOMEM, "out of memory");
 	if (r == 0) {
-		print(d, "table of groups %" PRIu64 " to %" PRIu64 ", added by manifest %" PRIu64, meta->group_low,
-			meta->group_high, meta->added);
+		print(d, "table of groups %" PRIu64 " to %" PRIu64 ", added by manifest %" PRIu64,
+			meta->group_low, meta->group_high, meta->added);
 		r = dump_records(d, t, err);
 	}
 	table_unref(t);
@@ -210,47 +226,51 @@ static int dump_table(struct dump *d, struct table_id id, struct error *err)
 static int dump_header(struct dump *d, struct error *err)
 {
 	struct header h;
-	int r = header_decode(SLICE(d->object.data, d->object.len < HEADER_BYTES ? d->object.len : HEADER_BYTES), &h, err);
+	int r = header_decode(
+		SLICE(d->object.data, d->object.len < HEADER_BYTES ? d->object.len : HEADER_BYTES),
+		&h, err);
 
 	if (r < 0)
 		return error_prefix(err, "%s", d->key), r;
-	print(d, "header: kind %d, key %u, place %" PRIu64 "/%" PRIu64 ", %zu bytes", h.kind, h.key_id, h.a, h.b,
-		d->object.len);
+	print(d, "header: kind %d, key %u, place %" PRIu64 "/%" PRIu64 ", %zu bytes", h.kind,
+		h.key_id, h.a, h.b, d->object.len);
 	return 0;
 }
 
-/* Whether `key` is `format` with its numbers, and nothing behind. */
-static bool key_is(const char *key, const char *format, uint64_t *a, uint64_t *b)
+/* Whether `key` is `prefix` and one or two numbers of 16 digits, with `between` before the second (NULL = there is none). */
+static bool key_is(const char *key, const char *prefix, const char *between, uint64_t *a, uint64_t *b)
 {
-	char again[STORE_KEY_MAX + 1];
+	size_t n = strlen(prefix), gap = between ? strlen(between) : 0;
+	size_t want = n + 16 + (between ? gap + 16 : 0);
 
-	if (sscanf(key, format, a, b) < 1)
+	if (strlen(key) != want || strncmp(key, prefix, n) != 0 || !hex_decode_u64(key + n, 16, a))
 		return false;
-	(void)snprintf(again, sizeof again, format, *a, *b);
-	return strcmp(again, key) == 0;
+	return !between ||
+	       (strncmp(key + n + 16, between, gap) == 0 && hex_decode_u64(key + n + 16 + gap, 16, b));
 }
 
 static int dump_by_key(struct dump *d, struct error *err)
 {
-	static const char log[] = "log/%016" PRIx64 "/%016" PRIx64, table[] = "table/%016" PRIx64 "%016" PRIx64;
 	uint64_t a = 0, b = 0;
 
-	if (key_is(d->key, "keys/%016" PRIx64, &a, &b) && d->object.len > HEADER_BYTES + 32) {
-		print(d, "%.*s", (int)(d->object.len - HEADER_BYTES - 32), (const char *)d->object.data + HEADER_BYTES);
+	if (key_is(d->key, "keys/", NULL, &a, &b) && d->object.len > HEADER_BYTES + 32) {
+		print(d, "%.*s", (int)(d->object.len - HEADER_BYTES - 32),
+			(const char *)d->object.data + HEADER_BYTES);
 		return 0;
 	}
-	if (key_is(d->key, log, &a, &b))
+	if (key_is(d->key, "log/", "/", &a, &b))
 		return dump_log(d, a, b, err);
-	if (key_is(d->key, "manifest/%016" PRIx64, &a, &b))
+	if (key_is(d->key, "manifest/", NULL, &a, &b))
 		return dump_manifest(d, a, err);
-	if (key_is(d->key, "writer/%016" PRIx64, &a, &b))
+	if (key_is(d->key, "writer/", NULL, &a, &b))
 		return dump_claim(d, a, err);
-	if (key_is(d->key, table, &a, &b))
+	if (key_is(d->key, "table/", "", &a, &b))
 		return dump_table(d, (struct table_id){.job = a, .counter = b}, err);
 	return 0; /* a heartbeat, or nothing of ours: its header says all */
 }
 
-int dump_object(const struct volume_config *c, const char *key, const struct dump_sink *sink, struct error *err)
+int dump_object(const struct volume_config *c, const char *key, const struct dump_sink *sink,
+	struct error *err)
 {
 	struct dump d;
 	int r = dump_open(c, sink, &d, err);

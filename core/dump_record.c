@@ -68,10 +68,10 @@ static bool dump_inode(struct slice value, FILE *out)
 	if (inode_record_decode(value, &r) < 0)
 		return false;
 	(void)fprintf(out,
-		"mode %o uid %u gid %u nlink %u size %" PRIu64 " allocated %" PRIu64 " parent %" PRIu64 " generation %" PRIu64
-		" mtime %lld.%09ld inline %zu",
-		r.mode, r.uid, r.gid, r.nlink, r.size, r.allocated, r.parent, r.generation, (long long)r.mtime.tv_sec,
-		r.mtime.tv_nsec, r.inline_data.len);
+		"mode %o uid %u gid %u nlink %u size %" PRIu64 " allocated %" PRIu64
+		" parent %" PRIu64 " generation %" PRIu64 " mtime %lld.%09ld inline %zu",
+		r.mode, r.uid, r.gid, r.nlink, r.size, r.allocated, r.parent, r.generation,
+		(long long)r.mtime.tv_sec, r.mtime.tv_nsec, r.inline_data.len);
 	if (r.symlink.len) {
 		(void)fputs(" -> ", out);
 		dump_bytes(r.symlink, out);
@@ -89,8 +89,11 @@ static bool dump_chunk(struct slice value, bool full, FILE *out)
 
 		(void)fprintf(out, "%s%u+%u", i ? ", " : "", e->offset, e->len);
 		if (e->form == EXTENT_FRAME)
-			(void)fprintf(out, " = %" PRIu64 "/%" PRIu64 " frame %" PRIu64 " at %" PRIu64 "+%u skip %u", e->epoch,
-				e->sequence, e->ordinal, e->place, e->sealed_len, e->skip);
+			(void)fprintf(out,
+				" = %" PRIu64 "/%" PRIu64 " frame %" PRIu64 " at %" PRIu64
+				"+%u skip %u",
+				e->epoch, e->sequence, e->ordinal, e->place, e->sealed_len,
+				e->skip);
 		else
 			(void)fputs(e->form == EXTENT_HOLE ? " hole" : " allocated", out);
 	}

@@ -6,7 +6,8 @@
 
 #include <stdio.h>
 
-/* Writes "group op key: value" without a newline to `out`. What does not decode is said so, in hex. */
+/* Writes "group op key: value" without a newline to `out`. What does not decode is said so, in hex.
+ */
 void dump_record(const struct record *r, FILE *out);
 /* Bytes as text where they are printable, else as \xNN. */
 void dump_bytes(struct slice s, FILE *out);

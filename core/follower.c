@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * R1 to R4. A follower has a place in the log: everything before it is in its index. One poll is tail, then manifest, again and again until the
- * manifest says that the tail was the tail.
+ * R1 to R4. A follower has a place in the log: everything before it is in its index. One poll is
+ * tail, then manifest, again and again until the manifest says that the tail was the tail.
  */
 #include "core/follower.h"
 
@@ -66,7 +66,8 @@ static int adopt_newest(struct follower *f, struct error *err)
 	return 0;
 }
 
-/* The tail ends although more is recorded: seen twice under one manifest it is damage, else a race with the collector. */
+/* The tail ends although more is recorded: seen twice under one manifest it is damage, else a race
+ * with the collector. */
 static int came_short(struct follower *f, struct error *err)
 {
 	struct log_place at = place_of(f);
@@ -93,7 +94,8 @@ static int look_at_manifest(struct follower *f, struct error *err)
 	}
 	if (manifest_end(m, f->place.epoch, &end)) {
 		if (f->place.sequence > end)
-			return error_set(err, -EBADMSG, "epoch %llu was read beyond its recorded end",
+			return error_set(err, -EBADMSG,
+				"epoch %llu was read beyond its recorded end",
 				(unsigned long long)f->place.epoch);
 		if (f->place.sequence < end)
 			return came_short(f, err);
@@ -111,7 +113,8 @@ static int read_tail(struct follower *f, struct error *err)
 {
 	const struct replay_ops ops = {.group = apply_group, .arg = f};
 	enum replay_stop stop;
-	int r = replay_run(f->o.store, f->o.keys, &f->place, UINT64_MAX, READ_AHEAD, &ops, &stop, err);
+	int r = replay_run(
+		f->o.store, f->o.keys, &f->place, UINT64_MAX, READ_AHEAD, &ops, &stop, err);
 
 	if (r == 0 && stop == REPLAY_FENCE && planted(PLANTED_RULE_R2)) {
 		f->place.epoch++;
@@ -128,7 +131,8 @@ int follower_poll(struct follower *f, uint64_t *ret_group, struct error *err)
 	f->short_in = 0;
 	do {
 		r = read_tail(f, err);
-		/* R4: the missing position may have been flushed and collected, so the tail alone says nothing. */
+		/* R4: the missing position may have been flushed and collected, so the tail alone
+		 * says nothing. */
 		if (r == 0 && !planted(PLANTED_RULE_R4)) {
 			r = adopt_newest(f, err);
 			if (r == 0)

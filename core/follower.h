@@ -2,8 +2,9 @@
 #ifndef CORE_FOLLOWER_H
 #define CORE_FOLLOWER_H
 /*
- * A read-only view that follows the writer through the store (rules R1-R4). Needs no write permission, pins nothing: where an object
- * has gone, it moves to the newest view and the caller repeats the whole operation.
+ * A read-only view that follows the writer through the store (rules R1-R4). Needs no write
+ * permission, pins nothing: where an object has gone, it moves to the newest view and the caller
+ * repeats the whole operation.
  */
 #include "core/index/maintain.h"
 
@@ -17,7 +18,8 @@ struct follower_options {
 /* Reads the newest manifest and the log behind it. -ENOENT not a volume. */
 int follower_open(const struct follower_options *o, struct follower **ret, struct error *err);
 void follower_close(struct follower *f);
-/* R4: tail, then manifest. When it returns 0, everything acknowledged before the call is visible. `group`: the newest one (may be NULL). */
+/* R4: tail, then manifest. When it returns 0, everything acknowledged before the call is visible.
+ * `group`: the newest one (may be NULL). */
 int follower_poll(struct follower *f, uint64_t *ret_group, struct error *err);
 struct index *follower_index(struct follower *f); /* borrowed */
 

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Settling: tables written by a flush or merge list the references that it dropped. The writer books them as changes of live bytes
- * in the open group, together with the counter "settled through manifest n". A merge takes no input that was added by a manifest
- * which is not settled *durably*: so a crash between manifest and booking finds those tables still live, and books their lists then.
+ * Settling: tables written by a flush or merge list the references that it dropped. The writer
+ * books them as changes of live bytes in the open group, together with the counter "settled through
+ * manifest n". A merge takes no input that was added by a manifest which is not settled *durably*:
+ * so a crash between manifest and booking finds those tables still live, and books their lists
+ * then.
  */
 #include "core/maintenance.h"
 
@@ -24,8 +26,9 @@ struct maintenance {
 	bool stop, poked_flush, poked_merge;
 	bool flushing, merging, settling; /* one of each at a time, whoever asks */
 	struct cond idle;		  /* one of them ended */
-	uint64_t booked, booked_group, durable; /* settled through: booked, in which group, known durable */
-	uint64_t last_bytes, last_change_ns;	/* memtable bytes seen, and when they last moved */
+	uint64_t booked, booked_group,
+		durable; /* settled through: booked, in which group, known durable */
+	uint64_t last_bytes, last_change_ns; /* memtable bytes seen, and when they last moved */
 	uint64_t last_sweep_ns;
 	struct error last_error;
 
@@ -102,8 +105,8 @@ static int settle_once(struct maintenance *m, struct error *err)
 }
 
 /*
- * Books what flushes and merges dropped, in the open group. 0, or an error (tried again later). Both flusher and merger come here: one at
- * a time, or the same list would be booked twice.
+ * Books what flushes and merges dropped, in the open group. 0, or an error (tried again later).
+ * Both flusher and merger come here: one at a time, or the same list would be booked twice.
  */
 static int settle(struct maintenance *m, struct error *err)
 {
@@ -137,7 +140,8 @@ static int flush_once(struct maintenance *m, bool force, struct error *err)
 	if (upto) {
 		struct log_place replay = {0};
 
-		/* W7: groups above `upto` that were replayed lie in earlier epochs, so the replay start stays where it is. */
+		/* W7: groups above `upto` that were replayed lie in earlier epochs, so the replay
+		 * start stays where it is. */
 		if (upto >= m->o.last_group)
 			replay = (struct log_place){
 				.epoch = m->o.epoch, .sequence = log_replay_start(m->o.log, upto)};
@@ -203,7 +207,8 @@ int maintenance_flush(struct maintenance *m, struct error *err)
 	return r < 0 ? r : 0;
 }
 
-/* Whether the log behind the replay start, or the time since the last change, asks for a flush of what is not full yet. */
+/* Whether the log behind the replay start, or the time since the last change, asks for a flush of
+ * what is not full yet. */
 static bool flush_is_due(struct maintenance *m)
 {
 	struct manifest *manifest = index_manifest(m->o.index);
@@ -268,7 +273,8 @@ static int sweep_ended_epochs(struct maintenance *m, struct error *err)
 	int r = 0;
 
 	for (size_t i = 0; r >= 0 && i < manifest->nends; i++)
-		r = epoch_sweep_log(m->o.store, manifest->ends[i].epoch, manifest->ends[i].sequence, SWEEP_MAX, err);
+		r = epoch_sweep_log(m->o.store, manifest->ends[i].epoch, manifest->ends[i].sequence,
+			SWEEP_MAX, err);
 	manifest_unref(manifest);
 	return r;
 }
@@ -343,7 +349,8 @@ static int load_settled(struct maintenance *m, struct error *err)
 	return r == -ENOENT ? 0 : r;
 }
 
-int maintenance_start(const struct maintenance_options *o, struct maintenance **ret, struct error *err)
+int maintenance_start(
+	const struct maintenance_options *o, struct maintenance **ret, struct error *err)
 {
 	struct maintenance *m = calloc(1, sizeof *m);
 

@@ -2,8 +2,9 @@
 #ifndef CORE_MAINTENANCE_H
 #define CORE_MAINTENANCE_H
 /*
- * The writer's background tasks over index and log: flush memtables to tables, merge levels, settle dropped references, sweep
- * garbage. Two named threads, plain loops. They stop for good when the writer is fenced.
+ * The writer's background tasks over index and log: flush memtables to tables, merge levels, settle
+ * dropped references, sweep garbage. Two named threads, plain loops. They stop for good when the
+ * writer is fenced.
  */
 #include "core/data/data.h"
 #include "core/index/maintain.h"
@@ -27,16 +28,19 @@ struct maintenance_options {
 	void *arg;
 };
 
-int maintenance_start(const struct maintenance_options *o, struct maintenance **ret, struct error *err);
+int maintenance_start(
+	const struct maintenance_options *o, struct maintenance **ret, struct error *err);
 /* Ends the threads; waits for what they are doing. NULL is fine. */
 void maintenance_stop(struct maintenance *m);
 /* Looks for work now. Never waits. */
 void maintenance_poke(struct maintenance *m);
 /* Closes the open group and writes everything acknowledged to tables. Waits for the store. */
 int maintenance_flush(struct maintenance *m, struct error *err);
-/* One unit of merging, settling what is needed for it: 1 = did something, 0 = nothing left. Waits for the store. */
+/* One unit of merging, settling what is needed for it: 1 = did something, 0 = nothing left. Waits
+ * for the store. */
 int maintenance_merge(struct maintenance *m, struct error *err);
-/* Deletes tables, manifests, claims and segments that nobody needs (D4, M5, T8, D7, D8). Waits for the store. */
+/* Deletes tables, manifests, claims and segments that nobody needs (D4, M5, T8, D7, D8). Waits for
+ * the store. */
 int maintenance_sweep(struct maintenance *m, struct error *err);
 /* The last error of a background task, empty when the last attempt went well. */
 void maintenance_last_error(struct maintenance *m, struct error *ret);

@@ -47,11 +47,13 @@ static int from_file(const char *path, char **ret, struct error *err)
 	if (!p)
 		return error_set(err, -ENOMEM, "out of memory");
 	if (fd < 0)
-		return error_set(err, -errno, "cannot open the password file %s: %s", path, strerror(errno));
+		return error_set(
+			err, -errno, "cannot open the password file %s: %s", path, strerror(errno));
 	int n = read_secret(fd, p, false);
 
 	if (n < 0)
-		return error_set(err, n, "cannot read the password file %s: %s", path, strerror(-n));
+		return error_set(
+			err, n, "cannot read the password file %s: %s", path, strerror(-n));
 	if (n == 0)
 		return error_set(err, -EINVAL, "the password file %s is empty", path);
 	*ret = TAKE(p);
@@ -133,7 +135,9 @@ int password_get(const char *file, bool twice, char **ret, struct error *err)
 		return from_text(text, ret, err);
 	if (named && *named)
 		return from_file(named, ret, err);
-	if (credentials && (size_t)snprintf(path, sizeof path, "%s/zerofs-password", credentials) < sizeof path &&
+	if (credentials &&
+		(size_t)snprintf(path, sizeof path, "%s/zerofs-password", credentials) <
+			sizeof path &&
 		access(path, R_OK) == 0)
 		return from_file(path, ret, err);
 	return from_terminal(twice, ret, err);

@@ -30,5 +30,7 @@ int paths_state(char *out, size_t size, struct error *err)
 			return error_set(err, -ENOENT, "no home directory: set XDG_STATE_HOME");
 		n = snprintf(out, size, "%s/.local/state/zerofs", h);
 	}
-	return (size_t)n < size ? 0 : error_set(err, -ENAMETOOLONG, "the state directory has too long a name");
+	return (size_t)n < size
+		       ? 0
+		       : error_set(err, -ENAMETOOLONG, "the state directory has too long a name");
 }

@@ -2,9 +2,10 @@
 #ifndef CORE_STATE_H
 #define CORE_STATE_H
 /*
- * What this machine remembers of a volume outside the store: the newest manifest and group seen, so that a store that
- * was rolled back is noticed. One small JSON file per volume in the state directory, replaced atomically. The file is a
- * witness, not a source: losing it loses nothing but the check.
+ * What this machine remembers of a volume outside the store: the newest manifest and group seen, so
+ * that a store that was rolled back is noticed. One small JSON file per volume in the state
+ * directory, replaced atomically. The file is a witness, not a source: losing it loses nothing but
+ * the check.
  */
 #include "core/base/error.h"
 

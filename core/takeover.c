@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * T1 to T8. The claim is made once; then everything from the manifest on is repeated until the take-over manifest counts, because whatever
- * else moved the manifest meanwhile may have flushed and collected: the ends that were found then mean nothing (T6).
+ * T1 to T8. The claim is made once; then everything from the manifest on is repeated until the
+ * take-over manifest counts, because whatever else moved the manifest meanwhile may have flushed
+ * and collected: the ends that were found then mean nothing (T6).
  *
- * Nothing is served, and nothing written to the log of the new epoch, before that manifest counts (T7): the caller opens the log
- * with what this returns.
+ * Nothing is served, and nothing written to the log of the new epoch, before that manifest counts
+ * (T7): the caller opens the log with what this returns.
  */
 #include "core/takeover.h"
 
@@ -61,17 +62,19 @@ static void show_life(struct takeover *t, enum heartbeat_state state)
 
 /* ---- T1 ---- */
 
-static int busy(const struct claim *c, enum holder_state state, struct claim *ret_holder, struct error *err)
+static int busy(
+	const struct claim *c, enum holder_state state, struct claim *ret_holder, struct error *err)
 {
 	*ret_holder = *c;
 	return error_set(err, -EBUSY, "the volume is %s %s (process %lld, since %s)",
-		state == HOLDER_CLOSING ? "still being closed on" : "in use on", c->host, (long long)c->pid,
-		c->since);
+		state == HOLDER_CLOSING ? "still being closed on" : "in use on", c->host,
+		(long long)c->pid, c->since);
 }
 
-/* Returns when the holder of the newest claim may be replaced. -EBUSY: it may not. Writes nothing. */
-static int await_holder(const struct takeover_options *o, struct claim *ret, struct claim *ret_holder,
-	struct error *err)
+/* Returns when the holder of the newest claim may be replaced. -EBUSY: it may not. Writes nothing.
+ */
+static int await_holder(const struct takeover_options *o, struct claim *ret,
+	struct claim *ret_holder, struct error *err)
 {
 	uint64_t patience = 0;
 	bool watched_closing = false;
@@ -100,7 +103,10 @@ static int await_holder(const struct takeover_options *o, struct claim *ret, str
 static void fill_claim(struct takeover *t, uint64_t epoch)
 {
 	const struct identity *me = t->o->me;
-	struct claim c = {.epoch = epoch, .pid = me->pid, .started = me->started, .exclusive = t->o->exclusive};
+	struct claim c = {.epoch = epoch,
+		.pid = me->pid,
+		.started = me->started,
+		.exclusive = t->o->exclusive};
 	struct timespec now = env_realtime();
 	struct tm tm;
 
@@ -109,7 +115,8 @@ static void fill_claim(struct takeover *t, uint64_t epoch)
 	(void)snprintf(c.host, sizeof(c.host), "%s", me->host);
 	(void)snprintf(c.boot_id, sizeof(c.boot_id), "%s", me->boot_id);
 	(void)snprintf(c.endpoint, sizeof(c.endpoint), "%s", t->o->endpoint);
-	if (!gmtime_r(&now.tv_sec, &tm) || strftime(c.since, sizeof(c.since), "%Y-%m-%dT%H:%M:%SZ", &tm) == 0)
+	if (!gmtime_r(&now.tv_sec, &tm) ||
+		strftime(c.since, sizeof(c.since), "%Y-%m-%dT%H:%M:%SZ", &tm) == 0)
 		strcpy(c.since, "1970-01-01T00:00:00Z");
 	t->mine = c;
 }
@@ -132,8 +139,9 @@ static int claim_epoch(struct takeover *t, struct claim *ret_holder, struct erro
 		r = claim_create(o->store, o->keys, &t->mine, err);
 		if (r == 0) {
 			/* L3: the claim was stored before now. */
-			t->serve_after_ns =
-				over || planted(PLANTED_RULE_L3) ? 0 : env_now_ns() + o->ttl_ms * MS;
+			t->serve_after_ns = over || planted(PLANTED_RULE_L3)
+						    ? 0
+						    : env_now_ns() + o->ttl_ms * MS;
 			return 0;
 		}
 		if (r != -EEXIST)
@@ -154,7 +162,8 @@ static uint64_t replay_from(const struct manifest *m, uint64_t epoch)
 static int close_epochs(struct takeover *t, struct error *err)
 {
 	const struct manifest *m = t->manifest;
-	/* T3: every epoch from the manifest's on; owners of claims between may have died half-way. Epoch 0 is nobody's. */
+	/* T3: every epoch from the manifest's on; owners of claims between may have died half-way.
+	 * Epoch 0 is nobody's. */
 	uint64_t first = m->epoch > 0 ? m->epoch : 1, end;
 
 	if (planted(PLANTED_RULE_T3))
@@ -216,7 +225,8 @@ static void replay_progress(void *arg)
 /* One epoch from the replay start to its end. 1: a segment is missing. */
 static int replay_epoch(struct takeover *t, uint64_t epoch, struct error *err)
 {
-	const struct replay_ops ops = {.group = replay_group, .progress = replay_progress, .arg = t};
+	const struct replay_ops ops = {
+		.group = replay_group, .progress = replay_progress, .arg = t};
 	enum replay_stop stop;
 	uint64_t end;
 
@@ -229,7 +239,8 @@ static int replay_epoch(struct takeover *t, uint64_t epoch, struct error *err)
 			(unsigned long long)t->manifest->number, (unsigned long long)epoch);
 	}
 	if (end < t->state.sequence)
-		return error_set(err, -EBADMSG, "manifest %llu: epoch %llu ended before the replay start",
+		return error_set(err, -EBADMSG,
+			"manifest %llu: epoch %llu ended before the replay start",
 			(unsigned long long)t->manifest->number, (unsigned long long)epoch);
 	int r = replay_run(t->o->store, t->o->keys, &t->state, end, READ_AHEAD, &ops, &stop, err);
 
@@ -259,8 +270,8 @@ static int replay(struct takeover *t, struct error *err)
 /* ---- T6 ---- */
 
 /*
- * W8: what the end of an epoch cut off holds nothing back. The lowest position of a group that is not in the tables; without any
- * the beginning of the new log.
+ * W8: what the end of an epoch cut off holds nothing back. The lowest position of a group that is
+ * not in the tables; without any the beginning of the new log.
  */
 static struct log_place new_replay_start(const struct takeover *t)
 {
@@ -294,10 +305,11 @@ static int edit(void *arg, struct manifest *m, struct error *err)
 	if (is_mine(t, m))
 		return error_set(err, -EALREADY, "the take-over is recorded");
 	if (m->epoch >= t->mine.epoch)
-		return error_set(err, -ESTALE, "epoch %llu has taken over", (unsigned long long)m->epoch);
+		return error_set(
+			err, -ESTALE, "epoch %llu has taken over", (unsigned long long)m->epoch);
 	/*
-	 * T6: the manifest is still the very one on whose grounds the ends were found, else they mean nothing. That includes one that an
-	 * unclear attempt of ours left behind nothing of.
+	 * T6: the manifest is still the very one on whose grounds the ends were found, else they
+	 * mean nothing. That includes one that an unclear attempt of ours left behind nothing of.
 	 */
 	if (m->number != t->manifest->number + 1 && !planted(PLANTED_RULE_T6))
 		return error_set(err, -EAGAIN, "the manifest moved during the take-over");
@@ -394,13 +406,13 @@ static int find_writer(const struct takeover *t, struct index_writer *ret, struc
 		if (m->jobs[i].writer && m->jobs[i].epoch == t->mine.epoch)
 			ret->job = m->jobs[i].id;
 	return ret->job || planted(PLANTED_RULE_T2)
-		? 0
-		: error_set(err, -EBADMSG, "manifest %llu has no entry for its own writer",
-			  (unsigned long long)m->number);
+		       ? 0
+		       : error_set(err, -EBADMSG, "manifest %llu has no entry for its own writer",
+				 (unsigned long long)m->number);
 }
 
-int takeover(const struct takeover_options *o, struct takeover_result *ret, struct claim *ret_holder,
-	struct error *err)
+int takeover(const struct takeover_options *o, struct takeover_result *ret,
+	struct claim *ret_holder, struct error *err)
 {
 	struct takeover t = {.o = o};
 	struct index_writer writer;

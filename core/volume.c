@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Opening goes bottom up: store, keys, take-over (which makes the index), data, log, vfs, lease, background tasks, control
- * socket. Closing goes the other way; volume_release accepts a volume that is open up to any of these steps.
+ * Opening goes bottom up: store, keys, take-over (which makes the index), data, log, vfs, lease,
+ * background tasks, control socket. Closing goes the other way; volume_release accepts a volume
+ * that is open up to any of these steps.
  */
 #include "core/volume_internal.h"
 
@@ -38,7 +39,8 @@ static uint64_t or_default(uint64_t value, uint64_t otherwise)
 	return value ? value : otherwise;
 }
 
-static int open_store(struct volume *v, const struct volume_config *c, bool create_root, struct error *err)
+static int open_store(
+	struct volume *v, const struct volume_config *c, bool create_root, struct error *err)
 {
 	struct store_options o = {.create_root = create_root};
 
@@ -48,7 +50,8 @@ static int open_store(struct volume *v, const struct volume_config *c, bool crea
 		return v->url ? 0 : error_set(err, -ENOMEM, "out of memory");
 	}
 	if (!c->url || !*c->url)
-		return error_set(err, -EINVAL, "no volume named; give a path or an address such as file:///path");
+		return error_set(err, -EINVAL,
+			"no volume named; give a path or an address such as file:///path");
 
 	int r = store_open(c->url, &o, &v->stack, err);
 
@@ -69,7 +72,8 @@ static struct keys_options keys_options_of(const struct volume_config *c)
 }
 
 /* Opens the keys, or makes the volume first where that was asked for. */
-static int open_keys(struct volume *v, const struct volume_config *c, bool *ret_read_only, struct error *err)
+static int open_keys(
+	struct volume *v, const struct volume_config *c, bool *ret_read_only, struct error *err)
 {
 	struct keys_options ko = keys_options_of(c);
 	int r = keys_open(v->store, &ko, &v->keys, ret_read_only, err);
@@ -95,7 +99,8 @@ static struct index_options index_options_of(struct volume *v, const struct volu
 		.fold = &data_fold,
 		.budget = v->budget,
 		.memtable_bytes = or_default(c->memtable_bytes, memtable / 4),
-		.table_bytes = or_default(c->table_bytes, merge / 3 < (32u << 20) ? merge / 3 : 32u << 20),
+		.table_bytes =
+			or_default(c->table_bytes, merge / 3 < (32u << 20) ? merge / 3 : 32u << 20),
 		.level1_bytes = or_default(c->level1_bytes, 64u << 20),
 		.block_bytes = 16384,
 		.block_cache_bytes = budget_limit(v->budget, BUDGET_CACHE) / 2,
@@ -140,7 +145,8 @@ static void save_state(struct volume *v, uint64_t manifest, uint64_t group)
 		return;
 	v->seen_saved_ns = env_now_ns();
 	if (state_save(v->state_dir, v->id, &now, &e) < 0) {
-		diag(DIAG_WARNING, "volume", "%s; a store that is rolled back will not be noticed", e.text);
+		diag(DIAG_WARNING, "volume", "%s; a store that is rolled back will not be noticed",
+			e.text);
 		free(TAKE(v->state_dir)); /* said once */
 		return;
 	}
@@ -151,7 +157,8 @@ static void tick(void *arg)
 {
 	struct volume *v = arg;
 
-	lease_set_idle(v->lease, log_acked(v->log) + 1 == log_open_group(v->log) && log_unsent(v->log) == 0);
+	lease_set_idle(v->lease,
+		log_acked(v->log) + 1 == log_open_group(v->log) && log_unsent(v->log) == 0);
 	if (env_now_ns() - v->seen_saved_ns < STATE_SAVE_MS * 1000000ull)
 		return;
 	struct manifest *m = index_manifest(v->index);
@@ -167,7 +174,9 @@ static void on_fenced(void *arg)
 
 	if (atomic_exchange(&v->fenced, true))
 		return;
-	diag(DIAG_ERROR, "volume", "another process has taken over %s; nothing more is written or answered here", v->url);
+	diag(DIAG_ERROR, "volume",
+		"another process has taken over %s; nothing more is written or answered here",
+		v->url);
 	if (v->log)
 		log_fence(v->log);
 }
@@ -233,8 +242,8 @@ static void on_waiting(void *arg, const struct claim *c, enum holder_state state
 		config->waiting(config->arg, &h);
 }
 
-static int become_writer(struct volume *v, const struct volume_config *c, struct volume_holder *ret_holder,
-	struct error *err)
+static int become_writer(struct volume *v, const struct volume_config *c,
+	struct volume_holder *ret_holder, struct error *err)
 {
 	struct waiting_adapter adapter = {.config = c};
 	struct takeover_options o = {
@@ -377,8 +386,8 @@ static int start_tasks(struct volume *v, const struct volume_config *c, struct e
 	return r;
 }
 
-static int open_writer(struct volume *v, const struct volume_config *c, struct volume_holder *ret_holder,
-	struct error *err)
+static int open_writer(struct volume *v, const struct volume_config *c,
+	struct volume_holder *ret_holder, struct error *err)
 {
 	struct manifest *m = NULL;
 	int r = manifest_create_first(v->store, v->keys, err);
@@ -399,13 +408,15 @@ static int open_writer(struct volume *v, const struct volume_config *c, struct v
 	if (r == 0)
 		r = start_tasks(v, c, err);
 	if (r == 0)
-		(void)keys_clean(v->store, v->keys, NULL); /* an interrupted change of keys; the next open tries again */
+		(void)keys_clean(v->store, v->keys,
+			NULL); /* an interrupted change of keys; the next open tries again */
 	return r;
 }
 
 static int open_follower(struct volume *v, const struct volume_config *c, struct error *err)
 {
-	struct follower_options o = {.store = v->store, .keys = v->keys, .index = index_options_of(v, c)};
+	struct follower_options o = {
+		.store = v->store, .keys = v->keys, .index = index_options_of(v, c)};
 	uint64_t group = 0;
 	int r = follower_open(&o, &v->follower, err);
 
@@ -428,7 +439,8 @@ static int open_follower(struct volume *v, const struct volume_config *c, struct
 
 enum release {
 	RELEASE_CLEAN,	 /* what is in memory is committed, then the claim released */
-	RELEASE_NOTHING, /* opening failed: nothing was answered, so nothing is committed; the claim is released */
+	RELEASE_NOTHING, /* opening failed: nothing was answered, so nothing is committed; the claim
+			    is released */
 	RELEASE_ABANDON, /* as if the process had died */
 };
 
@@ -488,7 +500,7 @@ static int volume_new(const struct volume_config *c, struct volume **ret, struct
 int volume_format(const struct volume_config *c, struct error *err)
 {
 	struct keys_options ko = keys_options_of(c);
-	struct volume *v;
+	struct volume *v = NULL;
 	int r = volume_new(c, &v, err);
 
 	if (r < 0)
@@ -502,10 +514,10 @@ int volume_format(const struct volume_config *c, struct error *err)
 	return r;
 }
 
-int volume_open(const struct volume_config *c, struct volume **ret, struct volume_holder *ret_holder,
-	struct error *err)
+int volume_open(const struct volume_config *c, struct volume **ret,
+	struct volume_holder *ret_holder, struct error *err)
 {
-	struct volume *v;
+	struct volume *v = NULL;
 	bool only_readable = false;
 	int r = volume_new(c, &v, err);
 
@@ -518,11 +530,13 @@ int volume_open(const struct volume_config *c, struct volume **ret, struct volum
 		r = load_state(v, c, err);
 	if (r == 0 && only_readable && v->writer)
 		r = error_set(err, -EPROTONOSUPPORT,
-			"%s uses a feature that this version can only read; open it read-only", v->url);
+			"%s uses a feature that this version can only read; open it read-only",
+			v->url);
 	if (r == 0)
 		r = v->writer ? open_writer(v, c, ret_holder, err) : open_follower(v, c, err);
 	if (r < 0) {
-		(void)volume_release(v, RELEASE_NOTHING, NULL); /* the first error is the one to tell */
+		(void)volume_release(
+			v, RELEASE_NOTHING, NULL); /* the first error is the one to tell */
 		return r;
 	}
 	*ret = v;
@@ -623,8 +637,8 @@ const char *volume_id(const struct volume *v)
 	return v->id;
 }
 
-int64_t volume_check(struct volume *v, bool data, void (*finding)(void *arg, const char *what), void *arg,
-	struct error *err)
+int64_t volume_check(struct volume *v, bool data, void (*finding)(void *arg, const char *what),
+	void *arg, struct error *err)
 {
 	struct check_options o = {.data = data, .finding = finding, .arg = arg};
 	struct check_result result = {0};

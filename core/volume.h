@@ -2,9 +2,9 @@
 #ifndef CORE_VOLUME_H
 #define CORE_VOLUME_H
 /*
- * Opens a volume: store stack, keys, take-over or follower, log, index, data, vfs, background tasks, control socket; and closes
- * them in reverse. This is what programs and front ends use, together with vfs/vfs.h. It is the one place that sees
- * all layers.
+ * Opens a volume: store stack, keys, take-over or follower, log, index, data, vfs, background
+ * tasks, control socket; and closes them in reverse. This is what programs and front ends use,
+ * together with vfs/vfs.h. It is the one place that sees all layers.
  */
 #include "core/base/error.h"
 
@@ -25,43 +25,50 @@ struct volume_holder {
 	bool closing;
 };
 
-/* Seam for attaching to the writer and for serving others; both NULL until a front end provides them. */
+/* Seam for attaching to the writer and for serving others; both NULL until a front end provides
+ * them. */
 struct volume_hooks {
-	/* Connects to the writer at `endpoint`: 0 and a vfs, or a negative errno (then the caller says who holds the volume). */
+	/* Connects to the writer at `endpoint`: 0 and a vfs, or a negative errno (then the caller
+	 * says who holds the volume). */
 	int (*attach)(void *arg, const char *endpoint, struct vfs **ret, struct error *err);
-	/* This process became the writer: serve `v` to others, publish the address in `endpoint`. */
+	/* This process became the writer: serve `v` to others, publish the address in `endpoint`.
+	 */
 	int (*serve)(void *arg, struct vfs *v, char endpoint[256], struct error *err);
 	void *arg;
 };
 
-/* Every option with unit and default; volume_config_init fills the defaults. Strings are borrowed until volume_open returns. */
+/* Every option with unit and default; volume_config_init fills the defaults. Strings are borrowed
+ * until volume_open returns. */
 struct volume_config {
-	const char *url;	/* file:///path, /path, mem://name */
+	const char *url; /* file:///path, /path, mem://name */
 	const char *password;
-	const char *compression; /* "auto", "lz4", "zstd-N", "none" */
-	const char *state_dir;	/* where the newest place seen is remembered; NULL = nowhere */
+	const char *compression;  /* "auto", "lz4", "zstd-N", "none" */
+	const char *state_dir;	  /* where the newest place seen is remembered; NULL = nowhere */
 	const char *control_path; /* Unix socket of the writer; NULL = none */
-	uint64_t memory;	/* bytes, the whole process */
-	uint64_t max_bytes;	/* quota, 0 = none */
+	uint64_t memory;	  /* bytes, the whole process */
+	uint64_t max_bytes;	  /* quota, 0 = none */
 	uint64_t segment_bytes, memtable_bytes, table_bytes, level1_bytes; /* 0 = default */
-	uint64_t flush_interval_ms, quiet_ms;	/* group close, 5000 and 1000 */
-	uint64_t fsync_timeout_ms;		/* 600000 */
-	uint64_t patience_ms;			/* wait for a closing holder, 60000 */
-	uint64_t ttl_ms, beat_ms;		/* lease, 30000 and 10000 */
-	uint64_t sweep_ms;			/* between two sweeps for garbage, 0 = 60000 */
-	uint64_t collect_segments;		/* dead segments that are worth a scan, 0 = 32 */
-	uint64_t kdf_memory;			/* at creation, bytes; 0 = default */
+	uint64_t flush_interval_ms, quiet_ms; /* group close, 5000 and 1000 */
+	uint64_t fsync_timeout_ms;	      /* 600000 */
+	uint64_t patience_ms;		      /* wait for a closing holder, 60000 */
+	uint64_t ttl_ms, beat_ms;	      /* lease, 30000 and 10000 */
+	uint64_t sweep_ms;		      /* between two sweeps for garbage, 0 = 60000 */
+	uint64_t collect_segments;	      /* dead segments that are worth a scan, 0 = 32 */
+	uint64_t kdf_memory;		      /* at creation, bytes; 0 = default */
 	unsigned kdf_passes, uploads, seal_threads; /* 0 = default */
-	uint32_t root_uid, root_gid;		/* of the root directory of a new volume */
-	bool create;		/* make the volume if there is none */
-	bool read_only;		/* follow the writer, write nothing */
-	bool force;		/* take over although the holder seems alive */
-	bool strict_lease;	/* lease = "strict" */
-	bool accept_rollback;	/* the store is older than what this machine has seen, and that is wanted */
+	uint32_t root_uid, root_gid;		    /* of the root directory of a new volume */
+	bool create;				    /* make the volume if there is none */
+	bool read_only;				    /* follow the writer, write nothing */
+	bool force;				    /* take over although the holder seems alive */
+	bool strict_lease;			    /* lease = "strict" */
+	bool accept_rollback; /* the store is older than what this machine has seen, and that is
+				 wanted */
 	const struct volume_hooks *hooks;
-	void (*waiting)(void *arg, const struct volume_holder *holder); /* waiting for a closing holder */
+	void (*waiting)(
+		void *arg, const struct volume_holder *holder); /* waiting for a closing holder */
 	void *arg;
-	struct store *store;	/* for tests: use this stack instead of `url`; closed with the volume */
+	struct store
+		*store; /* for tests: use this stack instead of `url`; closed with the volume */
 };
 
 void volume_config_init(struct volume_config *c);
@@ -69,12 +76,14 @@ void volume_config_init(struct volume_config *c);
 /* Makes a new volume at config->url and opens nothing. -EEXIST: there is one, or something else. */
 int volume_format(const struct volume_config *c, struct error *err);
 /*
- * Opens. -ENOENT no volume there (nothing was created); -EKEYREJECTED; -EBUSY held by somebody else: *ret_holder says by whom, nothing was
- * written; -EBADMSG damaged or rolled back; -EPROTONOSUPPORT too new. Waits for the store.
+ * Opens. -ENOENT no volume there (nothing was created); -EKEYREJECTED; -EBUSY held by somebody
+ * else: *ret_holder says by whom, nothing was written; -EBADMSG damaged or rolled back;
+ * -EPROTONOSUPPORT too new. Waits for the store.
  */
-int volume_open(const struct volume_config *c, struct volume **ret, struct volume_holder *ret_holder,
-	struct error *err);
-/* Makes everything durable, releases the claim, frees. All files must have been released. The error says what was not stored. */
+int volume_open(const struct volume_config *c, struct volume **ret,
+	struct volume_holder *ret_holder, struct error *err);
+/* Makes everything durable, releases the claim, frees. All files must have been released. The error
+ * says what was not stored. */
 int volume_close(struct volume *v, struct error *err);
 /* As if the process had died: nothing is flushed or released. For tests. */
 void volume_abandon(struct volume *v);
@@ -95,8 +104,9 @@ int volume_poll(struct volume *v, struct error *err);
 char *volume_status_json(struct volume *v);
 /* Makes waiting calls fail soon: for a shutdown that must not wait for a store that hangs. */
 void volume_cancel(struct volume *v);
-/* Checks the whole volume; prints findings through `finding`. Returns the count of findings, or a negative errno. */
-int64_t volume_check(struct volume *v, bool data, void (*finding)(void *arg, const char *what), void *arg,
-	struct error *err);
+/* Checks the whole volume; prints findings through `finding`. Returns the count of findings, or a
+ * negative errno. */
+int64_t volume_check(struct volume *v, bool data, void (*finding)(void *arg, const char *what),
+	void *arg, struct error *err);
 
 #endif

@@ -17,7 +17,8 @@ static json_t *number(uint64_t n)
 
 static void set(json_t *o, const char *key, json_t *value)
 {
-	(void)json_object_set_new(o, key, value); /* a status without this line is better than none */
+	(void)json_object_set_new(
+		o, key, value); /* a status without this line is better than none */
 }
 
 static json_t *store_json(struct volume *v)
@@ -103,13 +104,16 @@ static json_t *memory_json(struct volume *v)
 	struct rusage ru;
 
 	for (int c = 0; c < BUDGET_CLASSES; c++)
-		set(o, names[c], json_pack("{s:I, s:I, s:I}", "used", (json_int_t)budget_used(v->budget, (enum budget_class)c),
-					    "peak", (json_int_t)budget_peak(v->budget, (enum budget_class)c), "limit",
-					    (json_int_t)budget_limit(v->budget, (enum budget_class)c)));
+		set(o, names[c],
+			json_pack("{s:I, s:I, s:I}", "used",
+				(json_int_t)budget_used(v->budget, (enum budget_class)c), "peak",
+				(json_int_t)budget_peak(v->budget, (enum budget_class)c), "limit",
+				(json_int_t)budget_limit(v->budget, (enum budget_class)c)));
 	if (getrusage(RUSAGE_SELF, &ru) == 0) {
 		set(o, "peak_resident", number((uint64_t)ru.ru_maxrss * 1024));
-		set(o, "cpu_ms", number((uint64_t)(ru.ru_utime.tv_sec + ru.ru_stime.tv_sec) * 1000 +
-				     (uint64_t)(ru.ru_utime.tv_usec + ru.ru_stime.tv_usec) / 1000));
+		set(o, "cpu_ms",
+			number((uint64_t)(ru.ru_utime.tv_sec + ru.ru_stime.tv_sec) * 1000 +
+				(uint64_t)(ru.ru_utime.tv_usec + ru.ru_stime.tv_usec) / 1000));
 	}
 	return o;
 }

@@ -19,7 +19,8 @@ static int parse_groups(const char *s, uint32_t **ret, uint32_t *ret_n)
 			break;
 		s = end;
 		if (n == cap) {
-			uint32_t *more = reallocarray(groups, cap = cap ? cap * 2 : 16, sizeof *groups);
+			uint32_t *more =
+				reallocarray(groups, cap = cap ? cap * 2 : 16, sizeof *groups);
 
 			if (!more)
 				return -ENOMEM;
@@ -46,7 +47,8 @@ void call_load_groups(struct call *c)
 	FILE *f = fopen(path, "re");
 
 	if (!f)
-		return; /* the caller has gone, or lives in another pid namespace: its primary group must do */
+		return; /* the caller has gone, or lives in another pid namespace: its primary group
+			   must do */
 	while (getline(&line, &cap, f) > 0)
 		if (strncmp(line, "Groups:", 7) == 0) {
 			if (parse_groups(line + 7, &groups, &c->cred.ngroups) == 0)

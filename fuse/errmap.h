@@ -3,11 +3,12 @@
 #define FUSE_ERRMAP_H
 #include <errno.h>
 
-/* core's vocabulary (core/base/error.h) to what a program may see from a system call. 0 and usual errnos stay. */
+/* core's vocabulary (core/base/error.h) to what a program may see from a system call. 0 and usual
+ * errnos stay. */
 static inline int errmap_fuse(int r)
 {
 	switch (-r) {
-	case EBADMSG:	     /* stored bytes are wrong */
+	case EBADMSG:	      /* stored bytes are wrong */
 	case EPROTONOSUPPORT: /* a format from the future */
 	case EKEYREJECTED:
 	case ETIMEDOUT:

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Threads are in one of four states: reading (in read(2) on the device), running (in the handler), waiting (in
- * the handler, inside core, after env_blocking), idle (on the semaphore).
+ * Threads are in one of four states: reading (in read(2) on the device), running (in the handler),
+ * waiting (in the handler, inside core, after env_blocking), idle (on the semaphore).
  *
- * Invariant: while the mount lives and not all LOOP_THREADS_MAX threads wait inside core, some thread is reading, or is
- * running and will read or wake a reader when it is done or about to wait. A thread that goes idle first counts itself
- * idle and then looks for a reader; one that stops reading first counts itself out and then looks for an idle thread: so one of the
- * two sees the other.
+ * Invariant: while the mount lives and not all LOOP_THREADS_MAX threads wait inside core, some
+ * thread is reading, or is running and will read or wake a reader when it is done or about to wait.
+ * A thread that goes idle first counts itself idle and then looks for a reader; one that stops
+ * reading first counts itself out and then looks for an idle thread: so one of the two sees the
+ * other.
  *
  * No lock is used, because the blocking hook runs with core's locks held.
  */
@@ -68,7 +69,8 @@ static void thread_buffers_free(struct loop_thread *t)
 	t->in = t->out = NULL;
 }
 
-/* Adds a thread; false when there are enough or none can be had (then whoever runs reads again when it is done). */
+/* Adds a thread; false when there are enough or none can be had (then whoever runs reads again when
+ * it is done). */
 static bool add_thread(struct loop *l)
 {
 	int slot = atomic_load(&l->nthreads);
@@ -87,7 +89,8 @@ static bool add_thread(struct loop *l)
 	if (t->in && t->out && thread_start(&t->thread, "fuse", loop_thread_main, t) == 0)
 		return true;
 	atomic_fetch_sub(&l->alive, 1);
-	thread_buffers_free(t); /* the slot stays unused: memory is short, fewer threads are better */
+	thread_buffers_free(
+		t); /* the slot stays unused: memory is short, fewer threads are better */
 	return false;
 }
 
@@ -121,8 +124,9 @@ static bool more_pending(const struct loop *l)
 }
 
 /*
- * Whether a second core is worth waking. One pending request is not: a program that closes a file and goes on has a RELEASE
- * and its next request under way at once, and both are answered before another thread has woken up.
+ * Whether a second core is worth waking. One pending request is not: a program that closes a file
+ * and goes on has a RELEASE and its next request under way at once, and both are answered before
+ * another thread has woken up.
  */
 static bool is_crowded(struct loop *l)
 {
@@ -169,7 +173,8 @@ static bool become_reader(struct loop_thread *t)
 		if (atomic_compare_exchange_strong(&l->readers, &none, 1))
 			return true;
 		if (t->used_much) {
-			(void)madvise(t->in + KEPT_BYTES, l->o.max_request - KEPT_BYTES, MADV_DONTNEED);
+			(void)madvise(
+				t->in + KEPT_BYTES, l->o.max_request - KEPT_BYTES, MADV_DONTNEED);
 			(void)madvise(t->out, l->o.max_reply, MADV_DONTNEED); /* advice only */
 			t->used_much = false;
 		}
@@ -186,7 +191,8 @@ static void finish(struct loop *l, int result)
 {
 	int none = 0;
 
-	(void)atomic_compare_exchange_strong(&l->result, &none, result); /* the first result stays */
+	(void)atomic_compare_exchange_strong(
+		&l->result, &none, result); /* the first result stays */
 	loop_stop(l);
 }
 
@@ -200,7 +206,8 @@ static void loop_thread_main(void *arg)
 	t->id = pthread_self();
 	sigemptyset(&wake);
 	sigaddset(&wake, SIGUSR2);
-	(void)pthread_sigmask(SIG_UNBLOCK, &wake, NULL); /* threads of core start with signals blocked */
+	(void)pthread_sigmask(
+		SIG_UNBLOCK, &wake, NULL); /* threads of core start with signals blocked */
 	atomic_store(&t->live, true);
 	while (become_reader(t)) {
 		ssize_t n = read(l->o.fd, t->in, l->o.max_request);
@@ -210,7 +217,8 @@ static void loop_thread_main(void *arg)
 		atomic_fetch_sub(&l->readers, 1);
 		if (n < 0) {
 			atomic_fetch_sub(&l->running, 1);
-			/* ENOENT: the request was interrupted before it was read. ENODEV: unmounted. */
+			/* ENOENT: the request was interrupted before it was read. ENODEV:
+			 * unmounted. */
 			if (e != EINTR && e != EAGAIN && e != ENOENT)
 				finish(l, e == ENODEV ? 0 : -e);
 			continue;
@@ -244,7 +252,8 @@ static void on_wake_signal(int signo)
 	(void)signo;
 }
 
-/* A signal may arrive just before read(2) and be lost, so the caller repeats this until all threads have gone. */
+/* A signal may arrive just before read(2) and be lost, so the caller repeats this until all threads
+ * have gone. */
 static void kick_threads(struct loop *l)
 {
 	for (int i = 0; i < (int)l->o.max_threads; i++) {
@@ -303,7 +312,8 @@ void loop_reply2(struct loop_request *r, const void *a, size_t alen, const void 
 
 	memcpy(&in, r->in, sizeof in);
 
-	struct fuse_out_header out = {.len = (uint32_t)(sizeof out + alen + blen), .unique = in.unique};
+	struct fuse_out_header out = {
+		.len = (uint32_t)(sizeof out + alen + blen), .unique = in.unique};
 	struct iovec iov[3] = {
 		{.iov_base = &out, .iov_len = sizeof out},
 		{.iov_base = (void *)(uintptr_t)a, .iov_len = alen},
@@ -311,7 +321,10 @@ void loop_reply2(struct loop_request *r, const void *a, size_t alen, const void 
 	};
 
 	r->replied = alen + blen;
-	(void)!writev(r->fd, iov, blen ? 3 : alen ? 2 : 1); /* see the header: nobody is left to be told */
+	(void)!writev(r->fd, iov,
+		blen   ? 3
+		: alen ? 2
+		       : 1); /* see the header: nobody is left to be told */
 }
 
 void loop_reply(struct loop_request *r, int error, const void *payload, size_t len)

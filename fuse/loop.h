@@ -2,9 +2,10 @@
 #ifndef FUSE_LOOP_H
 #define FUSE_LOOP_H
 /*
- * Reads requests from a FUSE descriptor and hands each to a handler in the thread that read it. One hot thread does
- * everything while it can keep up: a hand-over costs more than a request that is answered from memory. Another thread reads
- * as soon as the hot one is about to wait (env_blocking) or more requests are pending and a core is free.
+ * Reads requests from a FUSE descriptor and hands each to a handler in the thread that read it. One
+ * hot thread does everything while it can keep up: a hand-over costs more than a request that is
+ * answered from memory. Another thread reads as soon as the hot one is about to wait (env_blocking)
+ * or more requests are pending and a core is free.
  */
 #include "core/base/error.h"
 
@@ -16,7 +17,8 @@
 
 struct loop;
 
-/* One request. `in` begins with struct fuse_in_header; the handler answers by loop_reply at most once. */
+/* One request. `in` begins with struct fuse_in_header; the handler answers by loop_reply at most
+ * once. */
 struct loop_request {
 	int fd;
 	const uint8_t *in;
@@ -27,9 +29,9 @@ struct loop_request {
 };
 
 struct loop_options {
-	int fd;		    /* of the mount; borrowed */
-	size_t max_request; /* bytes of the largest request: header, arguments, max_write */
-	size_t max_reply;   /* bytes of the largest reply payload */
+	int fd;		      /* of the mount; borrowed */
+	size_t max_request;   /* bytes of the largest request: header, arguments, max_write */
+	size_t max_reply;     /* bytes of the largest reply payload */
 	unsigned max_threads; /* 1..LOOP_THREADS_MAX */
 	void (*handle)(void *arg, struct loop_request *r);
 	void *arg;
@@ -44,8 +46,8 @@ void loop_stop(struct loop *l);
 void loop_free(struct loop *l);
 
 /*
- * Answers a request: `error` 0 or a negative errno (then without payload). Errors of the device are ignored: the caller of the
- * operation has gone (ENOENT), or the mount has.
+ * Answers a request: `error` 0 or a negative errno (then without payload). Errors of the device are
+ * ignored: the caller of the operation has gone (ENOENT), or the mount has.
  */
 void loop_reply(struct loop_request *r, int error, const void *payload, size_t len);
 /* The same with the payload in two parts. */

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * zerofs-mount: opens the volume in this process, mounts it, serves the kernel until it is unmounted, then makes everything
- * durable and releases the claim.
+ * zerofs-mount: opens the volume in this process, mounts it, serves the kernel until it is
+ * unmounted, then makes everything durable and releases the claim.
  *
- * Without -f the parent waits until the mount works, so that its exit status tells; the child is the daemon. Threads
- * start in the child only.
+ * Without -f the parent waits until the mount works, so that its exit status tells; the child is
+ * the daemon. Threads start in the child only.
  */
 #include "core/base/cleanup.h"
 #include "core/base/diag.h"
@@ -46,7 +46,7 @@ struct program {
 	struct mount *mount;
 	struct loop *loop;
 	struct ops ops;
-	int ready; /* pipe to the waiting parent, -1 = none */
+	int ready;	      /* pipe to the waiting parent, -1 = none */
 	_Atomic bool serving; /* volume, mount and loop are there */
 	_Atomic bool ending;
 	struct thread signals;
@@ -74,7 +74,8 @@ static void to_syslog(void *arg, enum diag_level level, const char *component, c
 static void on_waiting(void *arg, const struct volume_holder *h)
 {
 	(void)arg;
-	(void)fprintf(stderr, "zerofs-mount: waiting for process %lld on %s, which is closing the volume\n",
+	(void)fprintf(stderr,
+		"zerofs-mount: waiting for process %lld on %s, which is closing the volume\n",
 		(long long)h->pid, h->host);
 }
 
@@ -111,13 +112,16 @@ static int open_volume(struct program *p, struct error *err)
 			"machine is gone for good",
 			o->source, (long long)holder.pid, holder.host, holder.since);
 	if (r == -ENOENT && !o->create)
-		return error_set(err, r, "there is no volume at %s (nothing was created; --create makes one)", o->source);
+		return error_set(err, r,
+			"there is no volume at %s (nothing was created; --create makes one)",
+			o->source);
 	return r;
 }
 
 /*
- * Ends the service: the loop returns, main closes the volume. A second signal stops waiting for the store. Before the mount works there
- * is nothing to lose: a volume that is left as it is opens again.
+ * Ends the service: the loop returns, main closes the volume. A second signal stops waiting for the
+ * store. Before the mount works there is nothing to lose: a volume that is left as it is opens
+ * again.
  */
 static void on_signal(struct program *p)
 {
@@ -175,7 +179,8 @@ static void poll_thread(void *arg)
 
 		env_sleep_ms(POLL_FOLLOWER_MS);
 		if (volume_poll(p->volume, &e) < 0)
-			diag_limited(&limit, DIAG_WARNING, "fuse", "cannot follow the writer: %s", e.text);
+			diag_limited(&limit, DIAG_WARNING, "fuse", "cannot follow the writer: %s",
+				e.text);
 	}
 }
 
@@ -228,12 +233,14 @@ static int serve(struct program *p, struct error *err)
 	atomic_store(&p->ending, true);
 	thread_join(&poller);
 	mount_detach(p->mount);
-	/* The signal thread stays until the volume is closed: a second signal must still be heard. */
+	/* The signal thread stays until the volume is closed: a second signal must still be heard.
+	 */
 	struct error close_error = {0};
 	int closed = volume_close(TAKE(p->volume), &close_error);
 
 	if (closed < 0) {
-		diag(DIAG_ERROR, "fuse", "closing the volume: %s", error_text(&close_error, closed));
+		diag(DIAG_ERROR, "fuse", "closing the volume: %s",
+			error_text(&close_error, closed));
 		if (r == 0)
 			r = error_set(err, closed, "%s", error_text(&close_error, closed));
 	}
@@ -315,7 +322,8 @@ static int prepare(struct program *p, struct error *err)
 	if (r < 0)
 		return r;
 	if (!realpath(p->options.mountpoint, mountpoint))
-		return error_set(err, -errno, "cannot use %s as mount point: %s", p->options.mountpoint, strerror(errno));
+		return error_set(err, -errno, "cannot use %s as mount point: %s",
+			p->options.mountpoint, strerror(errno));
 	p->options.mountpoint = mountpoint;
 	r = control_path(p->url, !p->options.read_only, p->control, sizeof p->control, err);
 	if (r == 0)
@@ -350,7 +358,8 @@ int main(int argc, char **argv)
 	if (!p.options.debug) {
 		struct rlimit no_core = {0};
 
-		(void)setrlimit(RLIMIT_CORE, &no_core); /* file contents must not reach a core file */
+		(void)setrlimit(
+			RLIMIT_CORE, &no_core); /* file contents must not reach a core file */
 	}
 	diag_set_level(p.options.debug ? DIAG_DEBUG : p.options.verbose ? DIAG_INFO : DIAG_WARNING);
 	block_signals();

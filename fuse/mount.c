@@ -19,9 +19,11 @@ static int check_mountpoint(const char *path, struct error *err)
 	struct stat st;
 
 	if (stat(path, &st) < 0)
-		return error_set(err, -errno, "cannot use %s as mount point: %s", path, strerror(errno));
+		return error_set(
+			err, -errno, "cannot use %s as mount point: %s", path, strerror(errno));
 	if (!S_ISDIR(st.st_mode))
-		return error_set(err, -ENOTDIR, "cannot use %s as mount point: it is not a directory", path);
+		return error_set(
+			err, -ENOTDIR, "cannot use %s as mount point: it is not a directory", path);
 	return 0;
 }
 
@@ -38,7 +40,8 @@ static void escape(const char *s, char *out, size_t size)
 	out[n] = 0;
 }
 
-static int build_options(const struct options *o, const char *url, char *out, size_t size, struct error *err)
+static int build_options(
+	const struct options *o, const char *url, char *out, size_t size, struct error *err)
 {
 	char name[1024];
 	bool root = geteuid() == 0;
@@ -47,10 +50,12 @@ static int build_options(const struct options *o, const char *url, char *out, si
 
 	escape(url, name, sizeof name);
 	/* libfuse adds nosuid,nodev; root gets what mount(8) gives root. */
-	int n = snprintf(out, size, "default_permissions%s%s%s%s%s%s%s%s", root && !strstr(o->mount_options, "nosuid") ? ",suid" : "",
-		root && !strstr(o->mount_options, "nodev") ? ",dev" : "", root ? ",allow_other" : "",
-		typed ? "" : ",subtype=zerofs", named ? "" : ",fsname=", named ? "" : name,
-		*o->mount_options ? "," : "", o->mount_options);
+	int n = snprintf(out, size, "default_permissions%s%s%s%s%s%s%s%s",
+		root && !strstr(o->mount_options, "nosuid") ? ",suid" : "",
+		root && !strstr(o->mount_options, "nodev") ? ",dev" : "",
+		root ? ",allow_other" : "", typed ? "" : ",subtype=zerofs",
+		named ? "" : ",fsname=", named ? "" : name, *o->mount_options ? "," : "",
+		o->mount_options);
 
 	return (size_t)n < size ? 0 : error_set(err, -EINVAL, "the mount options are too long");
 }
@@ -73,7 +78,8 @@ int mount_open(const struct options *o, const char *url, struct mount **ret, str
 	if (r == 0 && !(m->session = fuse_session_new(&args, &none, sizeof none, NULL)))
 		r = error_set(err, -EINVAL, "libfuse refuses the mount options \"%s\"", options);
 	if (r == 0 && fuse_session_mount(m->session, o->mountpoint) < 0)
-		r = error_set(err, -EPERM, "cannot mount on %s (fusermount3 of the package fuse3 is needed, and access to /dev/fuse)",
+		r = error_set(err, -EPERM,
+			"cannot mount on %s (fusermount3 of the package fuse3 is needed, and access to /dev/fuse)",
 			o->mountpoint);
 	fuse_opt_free_args(&args);
 	if (r < 0) {

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #ifndef FUSE_MOUNT_H
 #define FUSE_MOUNT_H
-/* Mounting through libfuse3 (which asks fusermount3 where the user may not mount); the protocol on the descriptor is ours. */
+/* Mounting through libfuse3 (which asks fusermount3 where the user may not mount); the protocol on
+ * the descriptor is ours. */
 #include "core/base/error.h"
 #include "fuse/options.h"
 

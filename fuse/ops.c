@@ -87,9 +87,11 @@ struct fuse_open_out open_encode(const struct call *c, struct vfs_file *f, int f
 
 	if (c->ops->keep_pages)
 		out.open_flags |= FOPEN_KEEP_CACHE;
-	out.open_flags |= FOPEN_PARALLEL_DIRECT_WRITES; /* overlapping ones are ordered by the inode's lock */
+	out.open_flags |=
+		FOPEN_PARALLEL_DIRECT_WRITES; /* overlapping ones are ordered by the inode's lock */
 	if ((flags & O_ACCMODE) == O_RDONLY)
-		out.open_flags |= FOPEN_NOFLUSH; /* close has nothing to tell a reader: one round trip less */
+		out.open_flags |=
+			FOPEN_NOFLUSH; /* close has nothing to tell a reader: one round trip less */
 	return out;
 }
 
@@ -130,7 +132,8 @@ bool call_string(struct call *c, size_t *at, struct slice *ret)
 
 static void req_nothing(struct call *c)
 {
-	(void)c; /* FORGET and INTERRUPT have no answer: node ids are inode numbers, nothing is counted */
+	(void)c; /* FORGET and INTERRUPT have no answer: node ids are inode numbers, nothing is
+		    counted */
 }
 
 static void req_destroy(struct call *c)
@@ -139,23 +142,28 @@ static void req_destroy(struct call *c)
 }
 
 /* What we ask for; the kernel's offer limits it. */
-static const uint64_t init_wanted = FUSE_ASYNC_READ | FUSE_ATOMIC_O_TRUNC | FUSE_EXPORT_SUPPORT | FUSE_BIG_WRITES |
-	FUSE_DO_READDIRPLUS | FUSE_READDIRPLUS_AUTO | FUSE_ASYNC_DIO | FUSE_PARALLEL_DIROPS | FUSE_MAX_PAGES |
-	FUSE_CACHE_SYMLINKS | FUSE_EXPLICIT_INVAL_DATA | FUSE_HANDLE_KILLPRIV_V2 | FUSE_INIT_EXT;
+static const uint64_t init_wanted = FUSE_ASYNC_READ | FUSE_ATOMIC_O_TRUNC | FUSE_EXPORT_SUPPORT |
+				    FUSE_BIG_WRITES | FUSE_DO_READDIRPLUS | FUSE_READDIRPLUS_AUTO |
+				    FUSE_ASYNC_DIO | FUSE_PARALLEL_DIROPS | FUSE_MAX_PAGES |
+				    FUSE_CACHE_SYMLINKS | FUSE_EXPLICIT_INVAL_DATA |
+				    FUSE_HANDLE_KILLPRIV_V2 | FUSE_INIT_EXT;
 
 static void req_init(struct call *c)
 {
 	struct fuse_init_in in = {0};
 
 	memcpy(&in, c->arg, c->arg_len < sizeof in ? c->arg_len : sizeof in);
-	if (in.major < FUSE_KERNEL_VERSION || (in.major == FUSE_KERNEL_VERSION && in.minor < PROTO_MINOR_MIN)) {
-		diag(DIAG_ERROR, "fuse", "this kernel speaks FUSE %u.%u; 7.%u (Linux 5.8) or newer is needed",
+	if (in.major < FUSE_KERNEL_VERSION ||
+		(in.major == FUSE_KERNEL_VERSION && in.minor < PROTO_MINOR_MIN)) {
+		diag(DIAG_ERROR, "fuse",
+			"this kernel speaks FUSE %u.%u; 7.%u (Linux 5.8) or newer is needed",
 			in.major, in.minor, PROTO_MINOR_MIN);
 		reply_result(c, -EPROTO);
 		return;
 	}
 
-	struct fuse_init_out out = {.major = FUSE_KERNEL_VERSION, .minor = FUSE_KERNEL_MINOR_VERSION};
+	struct fuse_init_out out = {
+		.major = FUSE_KERNEL_VERSION, .minor = FUSE_KERNEL_MINOR_VERSION};
 
 	if (in.major > FUSE_KERNEL_VERSION) { /* the kernel will ask again with our major */
 		reply_data(c, &out, sizeof out);

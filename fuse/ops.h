@@ -2,8 +2,9 @@
 #ifndef FUSE_OPS_H
 #define FUSE_OPS_H
 /*
- * Requests of the kernel, translated to calls of struct vfs and back. Decides nothing: what an operation does and whether
- * it is allowed stands in core/vfs. Stateless but for the options; all threads of the loop call it at once.
+ * Requests of the kernel, translated to calls of struct vfs and back. Decides nothing: what an
+ * operation does and whether it is allowed stands in core/vfs. Stateless but for the options; all
+ * threads of the loop call it at once.
  */
 #include "core/vfs/vfs.h"
 #include "fuse/loop.h"

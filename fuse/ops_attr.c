@@ -61,7 +61,8 @@ void req_setattr(struct call *c)
 	unsigned set = set_decode(&in);
 	struct vfs_file *f = in.valid & FATTR_FH ? file_of(in.fh) : NULL;
 
-	/* A set-gid bit stays when the file's group is one of the caller's: that is no refusal, so it cannot be retried. */
+	/* A set-gid bit stays when the file's group is one of the caller's: that is no refusal, so
+	 * it cannot be retried. */
 	if ((set & VFS_SET_MODE && in.mode & S_ISGID) || set & VFS_SET_GID)
 		call_load_groups(c);
 	TRY_WITH_GROUPS(c, r, vfs_setattr(c->vfs, &c->cred, c->header.nodeid, f, set, &a, &out));
@@ -185,7 +186,8 @@ void req_setxattr(struct call *c)
 		return;
 	}
 	TRY_WITH_GROUPS(c, r,
-		vfs_setxattr(c->vfs, &c->cred, c->header.nodeid, name, SLICE(c->arg + at, in.size), in.flags));
+		vfs_setxattr(c->vfs, &c->cred, c->header.nodeid, name, SLICE(c->arg + at, in.size),
+			in.flags));
 	reply_result(c, xattr_result(r));
 }
 

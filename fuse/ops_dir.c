@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Requests about directories. Entries are packed into the answer's buffer until one does not fit. */
+/* Requests about directories. Entries are packed into the answer's buffer until one does not fit.
+ */
 #include "fuse/ops_internal.h"
 
 #include <fcntl.h>
@@ -9,7 +10,8 @@ void req_opendir(struct call *c)
 	struct vfs_file *f;
 	int r;
 
-	TRY_WITH_GROUPS(c, r, vfs_open(c->vfs, &c->cred, c->header.nodeid, O_RDONLY | O_DIRECTORY, &f));
+	TRY_WITH_GROUPS(
+		c, r, vfs_open(c->vfs, &c->cred, c->header.nodeid, O_RDONLY | O_DIRECTORY, &f));
 	if (r == 0)
 		reply_open(c, f, O_RDONLY);
 	else
@@ -59,7 +61,8 @@ static bool pack_plus(void *arg, const struct vfs_dirent *e)
 	size_t plain = FUSE_DIRENT_ALIGN(FUSE_NAME_OFFSET + e->name.len);
 	size_t need = sizeof(struct fuse_entry_out) + plain;
 	bool dots = e->name.len <= 2 && memcmp(e->name.data, "..", e->name.len) == 0;
-	struct fuse_entry_out entry = {0}; /* node id 0: no attributes here, the kernel looks up when it wants them */
+	struct fuse_entry_out entry = {
+		0}; /* node id 0: no attributes here, the kernel looks up when it wants them */
 
 	if (p->cap - p->len < need)
 		return false;
@@ -83,7 +86,8 @@ static void read_directory(struct call *c, bool plus)
 	if (p.cap > c->request->out_size)
 		p.cap = c->request->out_size;
 
-	int r = vfs_readdir(c->vfs, &c->cred, file_of(in.fh), in.offset, plus, plus ? pack_plus : pack_plain, &p);
+	int r = vfs_readdir(c->vfs, &c->cred, file_of(in.fh), in.offset, plus,
+		plus ? pack_plus : pack_plain, &p);
 
 	if (r < 0)
 		reply_result(c, r);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Requests about open files. A handle is the address of the vfs's open file; the kernel returns it unchanged. */
+/* Requests about open files. A handle is the address of the vfs's open file; the kernel returns it
+ * unchanged. */
 #include "fuse/ops_internal.h"
 
 #include <fcntl.h>
@@ -88,7 +89,8 @@ void req_fsync(struct call *c)
 	struct fuse_fsync_in in;
 
 	if (call_args(c, &in, sizeof in))
-		reply_result(c, vfs_fsync(c->vfs, file_of(in.fh), in.fsync_flags & FUSE_FSYNC_FDATASYNC));
+		reply_result(c,
+			vfs_fsync(c->vfs, file_of(in.fh), in.fsync_flags & FUSE_FSYNC_FDATASYNC));
 }
 
 void req_flush(struct call *c)
@@ -124,7 +126,8 @@ void req_fallocate(struct call *c)
 	if (in.mode)
 		reply_result(c, -EOPNOTSUPP);
 	else
-		reply_result(c, vfs_fallocate(c->vfs, &c->cred, file_of(in.fh), mode, in.offset, in.length));
+		reply_result(c, vfs_fallocate(c->vfs, &c->cred, file_of(in.fh), mode, in.offset,
+					in.length));
 }
 
 void req_lseek(struct call *c)
@@ -158,11 +161,14 @@ void req_copy_file_range(struct call *c)
 	if (!call_args(c, &in, sizeof in))
 		return;
 
-	int64_t n = vfs_copy_range(c->vfs, &c->cred, file_of(in.fh_in), in.off_in, file_of(in.fh_out), in.off_out,
-		in.len);
+	int64_t n = vfs_copy_range(c->vfs, &c->cred, file_of(in.fh_in), in.off_in,
+		file_of(in.fh_out), in.off_out, in.len);
 
 	if (n < 0) {
-		reply_result(c, n == -EOPNOTSUPP ? -ENOSYS : (int)n); /* ENOSYS: the kernel copies by itself from now on */
+		reply_result(
+			c, n == -EOPNOTSUPP
+				   ? -ENOSYS
+				   : (int)n); /* ENOSYS: the kernel copies by itself from now on */
 		return;
 	}
 

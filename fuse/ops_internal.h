@@ -12,8 +12,8 @@ struct call {
 	struct vfs *vfs;
 	struct loop_request *request;
 	struct fuse_in_header header;
-	struct vfs_cred cred;	/* without supplementary groups, see call_retry_with_groups */
-	const uint8_t *arg;	/* behind the header */
+	struct vfs_cred cred; /* without supplementary groups, see call_retry_with_groups */
+	const uint8_t *arg;   /* behind the header */
 	size_t arg_len;
 };
 
@@ -28,18 +28,20 @@ void entry_encode(const struct call *c, const struct vfs_attr *a, struct fuse_en
 struct fuse_open_out open_encode(const struct call *c, struct vfs_file *f, int flags);
 
 /*
- * The fixed part of the arguments, copied to `out` of `len` bytes; shorter ones (older kernels) are an error: false, answered
- * with EINVAL.
+ * The fixed part of the arguments, copied to `out` of `len` bytes; shorter ones (older kernels) are
+ * an error: false, answered with EINVAL.
  */
 bool call_args(struct call *c, void *out, size_t len);
-/* A NUL-terminated string at `*at` within the arguments; moves *at behind it. False, answered, when it has no end. */
+/* A NUL-terminated string at `*at` within the arguments; moves *at behind it. False, answered, when
+ * it has no end. */
 bool call_string(struct call *c, size_t *at, struct slice *ret);
 struct vfs_file *file_of(uint64_t handle);
 
 /*
- * The kernel does not send supplementary groups, and they matter only where access would be refused or a set-gid bit be dropped. So an operation is
- * first tried without; on `r` = -EACCES or -EPERM this looks them up (/proc/PID/status) and returns true when there are any: the caller
- * tries once more. Frees nothing: call_done does.
+ * The kernel does not send supplementary groups, and they matter only where access would be refused
+ * or a set-gid bit be dropped. So an operation is first tried without; on `r` = -EACCES or -EPERM
+ * this looks them up (/proc/PID/status) and returns true when there are any: the caller tries once
+ * more. Frees nothing: call_done does.
  */
 bool call_retry_with_groups(struct call *c, int r);
 void call_load_groups(struct call *c);
@@ -50,9 +52,11 @@ void call_done(struct call *c);
 	((r) = (expression), call_retry_with_groups((c), (r)) ? ((r) = (expression)) : (r))
 
 typedef void req_fn(struct call *c);
-req_fn req_lookup, req_getattr, req_setattr, req_readlink, req_symlink, req_mknod, req_mkdir, req_unlink, req_rmdir, req_rename,
-	req_rename2, req_link, req_create, req_tmpfile, req_access, req_statfs;
-req_fn req_open, req_read, req_write, req_release, req_fsync, req_flush, req_fallocate, req_lseek, req_copy_file_range;
+req_fn req_lookup, req_getattr, req_setattr, req_readlink, req_symlink, req_mknod, req_mkdir,
+	req_unlink, req_rmdir, req_rename, req_rename2, req_link, req_create, req_tmpfile,
+	req_access, req_statfs;
+req_fn req_open, req_read, req_write, req_release, req_fsync, req_flush, req_fallocate, req_lseek,
+	req_copy_file_range;
 req_fn req_opendir, req_readdir, req_readdirplus, req_releasedir;
 req_fn req_getxattr, req_setxattr, req_listxattr, req_removexattr;
 

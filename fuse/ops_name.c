@@ -18,7 +18,8 @@ void req_lookup(struct call *c)
 	if (r == 0) {
 		reply_entry(c, &a);
 	} else if (r == -ENOENT && c->ops->keep_pages) {
-		struct fuse_entry_out none; /* node id 0: the kernel may remember that there is nothing */
+		struct fuse_entry_out
+			none; /* node id 0: the kernel may remember that there is nothing */
 
 		memset(&a, 0, sizeof a);
 		entry_encode(c, &a, &none);
@@ -44,7 +45,8 @@ void req_mknod(struct call *c)
 	if (!call_args(c, &in, sizeof in) || !call_string(c, &at, &name))
 		return;
 	TRY_WITH_GROUPS(c, r,
-		vfs_mknod(c->vfs, &c->cred, c->header.nodeid, name, in.mode, rdev_decode(in.rdev), &a));
+		vfs_mknod(c->vfs, &c->cred, c->header.nodeid, name, in.mode, rdev_decode(in.rdev),
+			&a));
 	if (r == 0)
 		reply_entry(c, &a);
 	else
@@ -133,7 +135,8 @@ static void rename_names(struct call *c, size_t at, uint64_t to_dir, unsigned fl
 
 	if (!call_string(c, &at, &name) || !call_string(c, &at, &to_name))
 		return;
-	TRY_WITH_GROUPS(c, r, vfs_rename(c->vfs, &c->cred, c->header.nodeid, name, to_dir, to_name, flags));
+	TRY_WITH_GROUPS(
+		c, r, vfs_rename(c->vfs, &c->cred, c->header.nodeid, name, to_dir, to_name, flags));
 	reply_result(c, r);
 }
 
@@ -149,7 +152,8 @@ void req_rename2(struct call *c)
 {
 	struct fuse_rename2_in in;
 
-	/* RENAME_NOREPLACE and RENAME_EXCHANGE have the values of VFS_RENAME_*; RENAME_WHITEOUT is refused by vfs. */
+	/* RENAME_NOREPLACE and RENAME_EXCHANGE have the values of VFS_RENAME_*; RENAME_WHITEOUT is
+	 * refused by vfs. */
 	if (call_args(c, &in, sizeof in))
 		rename_names(c, sizeof in, in.newdir, in.flags);
 }
@@ -178,7 +182,8 @@ void req_create(struct call *c)
 	if (!call_args(c, &in, sizeof in) || !call_string(c, &at, &name))
 		return;
 	TRY_WITH_GROUPS(c, r,
-		vfs_create(c->vfs, &c->cred, c->header.nodeid, name, in.mode & 07777, (int)in.flags, &a, &f, NULL));
+		vfs_create(c->vfs, &c->cred, c->header.nodeid, name, in.mode & 07777, (int)in.flags,
+			&a, &f, NULL));
 	if (r == 0)
 		reply_created(c, &a, f, (int)in.flags);
 	else
@@ -195,7 +200,8 @@ void req_tmpfile(struct call *c)
 	if (!call_args(c, &in, sizeof in))
 		return;
 	TRY_WITH_GROUPS(c, r,
-		vfs_tmpfile(c->vfs, &c->cred, c->header.nodeid, in.mode & 07777, (int)in.flags, &a, &f));
+		vfs_tmpfile(c->vfs, &c->cred, c->header.nodeid, in.mode & 07777, (int)in.flags, &a,
+			&f));
 	if (r == 0)
 		reply_created(c, &a, f, (int)in.flags);
 	else

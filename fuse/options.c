@@ -77,10 +77,10 @@ static int pass_on(struct options *o, const char *option, struct error *err)
 static int mount_option(struct options *o, const char *option, struct error *err)
 {
 	/* For mount(8) and fstab only; they mean nothing here. */
-	static const char *const ignored[] = {"rw", "defaults", "auto", "noauto", "user", "nouser", "users",
-		"_netdev", "nofail", "async", "default_permissions", "atime", "relatime"};
-	static const char *const passed[] = {"nosuid", "nodev", "exec", "noexec", "noatime", "allow_other",
-		"allow_root", "dirsync"};
+	static const char *const ignored[] = {"rw", "defaults", "auto", "noauto", "user", "nouser",
+		"users", "_netdev", "nofail", "async", "default_permissions", "atime", "relatime"};
+	static const char *const passed[] = {"nosuid", "nodev", "exec", "noexec", "noatime",
+		"allow_other", "allow_root", "dirsync"};
 
 	for (size_t i = 0; i < sizeof ignored / sizeof *ignored; i++)
 		if (strcmp(option, ignored[i]) == 0)
@@ -102,7 +102,8 @@ static int mount_option(struct options *o, const char *option, struct error *err
 		o->sync = true;
 	else
 		return error_set(err, -EINVAL, "unknown option -o %s", option);
-	return option[0] == 'r' || option[0] == 's' || option[0] == 'd' ? pass_on(o, option, err) : 0;
+	return option[0] == 'r' || option[0] == 's' || option[0] == 'd' ? pass_on(o, option, err)
+									: 0;
 }
 
 static int mount_options(struct options *o, char *list, struct error *err)
@@ -145,9 +146,13 @@ static int one_option(struct options *o, int c, char *arg, struct error *err)
 		o->password_file = arg;
 		return 0;
 	case OPT_MEMORY:
-		return size_parse(arg, &o->memory) < 0 ? error_set(err, -EINVAL, "--memory %s is not a size", arg) : 0;
+		return size_parse(arg, &o->memory) < 0
+			       ? error_set(err, -EINVAL, "--memory %s is not a size", arg)
+			       : 0;
 	case OPT_MAX_SIZE:
-		return size_parse(arg, &o->max_size) < 0 ? error_set(err, -EINVAL, "--max-size %s is not a size", arg) : 0;
+		return size_parse(arg, &o->max_size) < 0
+			       ? error_set(err, -EINVAL, "--max-size %s is not a size", arg)
+			       : 0;
 	case OPT_COMPRESSION:
 		o->compression = arg;
 		return 0;
@@ -161,7 +166,8 @@ static int one_option(struct options *o, int c, char *arg, struct error *err)
 		o->strict_lease = strcmp(arg, "strict") == 0;
 		return o->strict_lease || strcmp(arg, "available") == 0
 			       ? 0
-			       : error_set(err, -EINVAL, "--lease %s: it is strict or available", arg);
+			       : error_set(err, -EINVAL, "--lease %s: it is strict or available",
+					 arg);
 	default:
 		return error_set(err, -EINVAL, "see zerofs-mount --help");
 	}
@@ -180,7 +186,8 @@ int options_parse(int argc, char **argv, struct options *ret, struct error *err)
 	}
 	if (!o.help && !o.version) {
 		if (argc - optind != 2)
-			return error_set(err, -EINVAL, "needed are SOURCE and MOUNTPOINT; see zerofs-mount --help");
+			return error_set(err, -EINVAL,
+				"needed are SOURCE and MOUNTPOINT; see zerofs-mount --help");
 		o.source = argv[optind];
 		o.mountpoint = argv[optind + 1];
 	}

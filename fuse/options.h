@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #ifndef FUSE_OPTIONS_H
 #define FUSE_OPTIONS_H
-/* The command line of zerofs-mount, also as mount(8) calls it: SOURCE MOUNTPOINT [-o a,b,...] [long options]. */
+/* The command line of zerofs-mount, also as mount(8) calls it: SOURCE MOUNTPOINT [-o a,b,...] [long
+ * options]. */
 #include "core/base/error.h"
 
 #include <stdbool.h>

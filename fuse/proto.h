@@ -2,8 +2,9 @@
 #ifndef FUSE_PROTO_H
 #define FUSE_PROTO_H
 /*
- * The kernel's FUSE protocol: <linux/fuse.h> as the system has it, plus what later kernels added and we use or must
- * recognise. Facts from include/uapi/linux/fuse.h of the kernel named beside each.
+ * The kernel's FUSE protocol: <linux/fuse.h> as the system has it, plus what later kernels added
+ * and we use or must recognise. Facts from include/uapi/linux/fuse.h of the kernel named beside
+ * each.
  */
 #include <linux/fuse.h>
 

@@ -153,7 +153,7 @@ void rwlock_assert_write(const struct rwlock *l)
 int thread_start(struct thread *t, const char *name, void (*fn)(void *arg), void *arg)
 {
 	memset(t, 0, sizeof(*t));
-	strncpy(t->name, name, sizeof(t->name) - 1);
+	memcpy(t->name, name, strnlen(name, sizeof(t->name) - 1));
 	t->fn = fn;
 	t->arg = arg;
 	int r = env->thread_start(t, t->name, fn, arg);

@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * D7: a segment is retired only if it lies below the replay start of the newest manifest and no record version refers to it, in the tables of that
- * manifest or in a group that is not in them yet. At or above the replay start even an empty segment is needed for its journal.
- * Views of pinned groups read the same record versions, so the scan covers them.
+ * D7: a segment is retired only if it lies below the replay start of the newest manifest and no
+ * record version refers to it, in the tables of that manifest or in a group that is not in them
+ * yet. At or above the replay start even an empty segment is needed for its journal. Views of
+ * pinned groups read the same record versions, so the scan covers them.
  *
- * D8: what lies above the recorded end of an epoch was never acknowledged and is garbage at once. Fences are never deleted (T8); their size tells them apart.
+ * D8: what lies above the recorded end of an epoch was never acknowledged and is garbage at once.
+ * Fences are never deleted (T8); their size tells them apart.
  *
- * A segment's record goes before its object: a crash between the two leaves an object without record, which the next round finds; and
- * so are late copies of a PUT found that re-create what was deleted (D5).
+ * A segment's record goes before its object: a crash between the two leaves an object without
+ * record, which the next round finds; and so are late copies of a PUT found that re-create what was
+ * deleted (D5).
  */
 #include "core/data/collect.h"
 
@@ -46,9 +49,10 @@ static bool below_replay(const struct round *c, struct log_place place)
 	       place.sequence > end;
 }
 
-/* *ret_dead: by its record no version refers to it; a segment without record is none of the index's. */
-static int look_up(const struct round *c, struct log_place place, bool *ret_dead, bool *ret_recorded,
-	struct error *err)
+/* *ret_dead: by its record no version refers to it; a segment without record is none of the
+ * index's. */
+static int look_up(const struct round *c, struct log_place place, bool *ret_dead,
+	bool *ret_recorded, struct error *err)
 {
 	struct key key = key_segment(place.epoch, place.sequence);
 	struct buf value = BUF_INIT;
@@ -234,7 +238,8 @@ int collect_segments(const struct collect_options *o, struct error *err)
 	if (r == 0 && worth_a_scan(&c)) {
 		r = scan(&c, err);
 		for (size_t i = 0; r == 0 && i < c.n; i += BATCH)
-			r = delete_batch(&c, c.list + i, c.n - i < BATCH ? c.n - i : BATCH, &deleted, err);
+			r = delete_batch(
+				&c, c.list + i, c.n - i < BATCH ? c.n - i : BATCH, &deleted, err);
 	}
 	free(c.list);
 	if (c.manifest)

@@ -2,10 +2,12 @@
 #ifndef CORE_DATA_COLLECT_H
 #define CORE_DATA_COLLECT_H
 /*
- * Deletes segments that nothing refers to any more (rules D7, D8). Live-byte counters choose candidates, a scan of all stored
- * record versions decides, and whatever is unclear stays. Segments that are only sparse are not touched.
+ * Deletes segments that nothing refers to any more (rules D7, D8). Live-byte counters choose
+ * candidates, a scan of all stored record versions decides, and whatever is unclear stays. Segments
+ * that are only sparse are not touched.
  *
- * Called by one background thread of the writer; waits for the store and reads the whole index when there are enough candidates.
+ * Called by one background thread of the writer; waits for the store and reads the whole index when
+ * there are enough candidates.
  */
 #include "core/data/data.h"
 

@@ -37,6 +37,8 @@ struct data_owner_ops {
 	 */
 	int (*encode)(void *arg, struct group *g);
 	void (*acked)(void *arg, struct group *g);
+	/* The group will never be acknowledged: forget what was changed in it. May be NULL. */
+	void (*dropped)(void *arg, struct group *g);
 	void *arg;
 };
 
@@ -138,6 +140,8 @@ int data_seek(struct file_data *f, uint64_t size, uint64_t offset, bool hole, ui
 struct index_group *group_records(struct group *g);
 /* Adds to the volume usage counter of the group. Atomic. */
 void group_usage_add(struct group *g, int64_t bytes, int64_t inodes);
+/* The group's change of the volume's bytes; final when the group is acknowledged. */
+int64_t group_usage_bytes(struct group *g);
 /* A list head and count for the vfs: inodes last changed in this group; guarded by vfs. */
 void **group_vfs(struct group *g);
 /* Changes of live bytes to book in this group (usage.h). Thread-safe. 0, -ENOMEM. */

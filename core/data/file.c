@@ -94,6 +94,9 @@ struct pending *file_map(struct file_data *f, struct group *g, uint64_t size, st
 	map->group = gd;
 	map->number = g->number;
 	map->old_size = f->is_inline ? 0 : size;
+	/* What was reserved ends at a whole block. */
+	if (map->old_size <= UINT64_MAX - TAIL_BLOCK_BYTES)
+		map->old_size += (TAIL_BLOCK_BYTES - map->old_size % TAIL_BLOCK_BYTES) % TAIL_BLOCK_BYTES;
 	map->pieces.random = f->inode;
 	map->older = f->pending;
 	f->pending = map;

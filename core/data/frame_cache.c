@@ -8,7 +8,8 @@
 #include <assert.h>
 #include <stdlib.h>
 
-#define SHARDS 16u
+#define SHARDS_MAX 16u
+#define SHARD_BYTES_MIN (4u << 20) /* smaller shards hold too few frames to be even */
 #define GHOSTS 2048u /* per shard */
 #define SLOTS_MIN 64u
 #define USES_MAX 3u
@@ -30,7 +31,8 @@ struct frame_cache {
 	/* immutable */
 	struct budget *budget;
 	uint64_t shard_max;
-	struct shard shards[SHARDS];
+	size_t nshards; /* power of two */
+	struct shard shards[SHARDS_MAX];
 };
 
 uint64_t frame_key_hash(const struct frame_key *k)
@@ -50,8 +52,11 @@ struct frame_cache *frame_cache_new(struct budget *b, uint64_t max_bytes)
 	if (!c)
 		return NULL;
 	c->budget = b;
-	c->shard_max = max_bytes / SHARDS;
-	for (size_t i = 0; i < SHARDS; i++) {
+	c->nshards = 1;
+	while (c->nshards < SHARDS_MAX && max_bytes / c->nshards >= 2 * SHARD_BYTES_MIN)
+		c->nshards *= 2;
+	c->shard_max = max_bytes / c->nshards;
+	for (size_t i = 0; i < c->nshards; i++) {
 		mutex_init(&c->shards[i].lock, RANK_CACHE);
 		list_init(&c->shards[i].small);
 		list_init(&c->shards[i].main);
@@ -84,7 +89,7 @@ static uint64_t frame_charge(const struct frame *f)
 
 static struct shard *shard_of(struct frame_cache *c, uint64_t hash)
 {
-	return &c->shards[hash >> 60];
+	return &c->shards[(hash >> 32) & (c->nshards - 1)];
 }
 
 /* ---- table ---- */
@@ -261,9 +266,9 @@ void frame_cache_put(struct frame_cache *c, struct frame *f)
 
 void frame_cache_shrink(struct frame_cache *c, uint64_t bytes)
 {
-	uint64_t each = bytes / SHARDS + 1;
+	uint64_t each = bytes / c->nshards + 1;
 
-	for (size_t i = 0; i < SHARDS; i++) {
+	for (size_t i = 0; i < c->nshards; i++) {
 		struct shard *s = &c->shards[i];
 
 		MUTEX_GUARD(&s->lock);
@@ -278,7 +283,7 @@ uint64_t frame_cache_bytes(struct frame_cache *c)
 {
 	uint64_t sum = 0;
 
-	for (size_t i = 0; i < SHARDS; i++) {
+	for (size_t i = 0; i < c->nshards; i++) {
 		MUTEX_GUARD(&c->shards[i].lock);
 		sum += c->shards[i].bytes;
 	}
@@ -289,8 +294,8 @@ void frame_cache_free(struct frame_cache *c)
 {
 	if (!c)
 		return;
-	frame_cache_shrink(c, UINT64_MAX - SHARDS);
-	for (size_t i = 0; i < SHARDS; i++) {
+	frame_cache_shrink(c, UINT64_MAX - 1);
+	for (size_t i = 0; i < c->nshards; i++) {
 		assert(c->shards[i].count == 0);
 		free(c->shards[i].slots);
 		mutex_done(&c->shards[i].lock);

@@ -27,6 +27,11 @@ void group_usage_add(struct group *g, int64_t bytes, int64_t inodes)
 	atomic_fetch_add(&gd->usage_inodes, inodes);
 }
 
+int64_t group_usage_bytes(struct group *g)
+{
+	return atomic_load(&group_data_of(g)->usage_bytes);
+}
+
 void **group_vfs(struct group *g)
 {
 	return &group_data_of(g)->vfs;
@@ -95,31 +100,44 @@ static int pause_for_memory(struct group_data *gd)
 	return log_turn(gd->data->log, gd->group);
 }
 
+/* Runs of pieces of one kind in the chunk, up to one more than REFRAME_PIECES. *p: a piece that overlaps it; moves to the first that ends behind. */
+static unsigned count_runs(const struct piece **p, uint64_t chunk)
+{
+	uint64_t limit = (chunk + 1) * CHUNK_BYTES, end = 0;
+	enum piece_kind kind = PIECE_HOLE;
+	unsigned n = 0;
+
+	for (; *p && (*p)->offset < limit && n <= REFRAME_PIECES; *p = piece_next(*p)) {
+		n += n == 0 || (*p)->offset != end || (*p)->kind != kind;
+		end = (*p)->end;
+		kind = (*p)->kind;
+		if (end > limit)
+			break;
+	}
+	return n;
+}
+
 /* Chunks that this group left in too many pieces become a few. */
 static int gather_pieces(struct pending *map)
 {
 	const struct piece *p = pieces_find(&map->pieces, 0);
-	uint64_t chunk = UINT64_MAX, end = 0;
-	enum piece_kind kind = PIECE_HOLE;
-	unsigned n = 0;
+	uint64_t chunk = 0;
 
 	while (p) {
-		if (chunk_of(p->offset) != chunk) {
+		if (chunk < chunk_of(p->offset))
 			chunk = chunk_of(p->offset);
-			n = 0;
-		}
-		n += n == 0 || p->offset != end || p->kind != kind;
-		end = p->end;
-		kind = p->kind;
-		if (n <= REFRAME_PIECES) {
-			p = piece_next(p);
-			continue;
-		}
-		int r = reframe_closing(map, chunk);
+		else if (p->kind == PIECE_HOLE && chunk < chunk_of(p->end - 1))
+			chunk = chunk_of(p->end - 1); /* nothing else lies in the chunks between */
+		if (count_runs(&p, chunk) > REFRAME_PIECES) {
+			int r = reframe_closing(map, chunk);
 
-		if (r < 0)
-			return r;
-		p = pieces_find(&map->pieces, (chunk + 1) * CHUNK_BYTES);
+			if (r < 0)
+				return r;
+			p = pieces_find(&map->pieces, (chunk + 1) * CHUNK_BYTES);
+		}
+		if (chunk == chunk_of(UINT64_MAX))
+			break;
+		chunk++;
 	}
 	return 0;
 }
@@ -388,6 +406,8 @@ static void group_close_dropped(void *arg, struct group *g)
 		pending_free(map);
 		d->owner.file_unref(f);
 	}
+	if (d->owner.dropped)
+		d->owner.dropped(d->owner.arg, g);
 	index_group_abandon(d->o.index, gd->records);
 	group_data_free(gd);
 	g->payload = NULL;

@@ -185,7 +185,7 @@ static int seal_reserved(struct seal_batch *b, struct segment *s, uint64_t first
 	struct data *d = b->group->data;
 	struct sealed_frame sealed[SEAL_FRAMES_MAX];
 	struct frame_place places[SEAL_FRAMES_MAX];
-	size_t len, plain = 0;
+	size_t len = 0, plain = 0;
 	int r = segments_hold(
 		d->segments, segment_epoch(s), segment_sequence(s), segment_salt(s), segment_key(s));
 

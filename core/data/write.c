@@ -175,6 +175,20 @@ static void resize_inline(struct file_data *f, struct group *g, uint32_t len, st
 	f->inline_len = len;
 }
 
+static bool tail_room(struct file_data *f)
+{
+	struct data *d = f->data;
+
+	if (f->tail)
+		return true;
+	if (atomic_load(&d->tail_bytes) >= d->tail_limit)
+		return false;
+	f->tail = malloc(TAIL_BLOCK_BYTES);
+	if (f->tail)
+		atomic_fetch_add(&d->tail_bytes, TAIL_BLOCK_BYTES);
+	return f->tail != NULL;
+}
+
 /* The bytes move into the map of the group: the file has outgrown its inode. */
 static void leave_inline(struct file_data *f, struct pending *map, struct data_reserve *r)
 {
@@ -185,6 +199,11 @@ static void leave_inline(struct file_data *f, struct pending *map, struct data_r
 	if (len == 0) {
 		free(TAKE(f->inline_bytes));
 		return;
+	}
+	if (tail_room(f)) {
+		memcpy(f->tail, f->inline_bytes, len);
+		f->tail_start = 0;
+		f->tail_len = len;
 	}
 	struct dirty_block *b = r->taker;
 
@@ -204,8 +223,10 @@ static void note_assumed(void *arg, uint64_t offset, uint64_t end)
 {
 	struct pending *map = arg;
 	struct piece_pool pool = {0};
+	/* What is allocated reaches to the end of a block. */
+	uint64_t old_end = map->old_size + (TAIL_BLOCK_BYTES - map->old_size % TAIL_BLOCK_BYTES) % TAIL_BLOCK_BYTES;
 
-	if (offset < map->old_size && piece_pool_fill(&pool, 2) == 0)
+	if (offset < old_end && piece_pool_fill(&pool, 2) == 0)
 		pieces_put(&map->assumed,
 			&(struct piece){.kind = PIECE_HOLE, .offset = offset, .end = end}, &pool);
 	piece_pool_done(&pool);
@@ -217,20 +238,6 @@ static uint64_t charged_before(struct file_data *f, struct pending *map, uint64_
 }
 
 /* ---- the tail ---- */
-
-static bool tail_room(struct file_data *f)
-{
-	struct data *d = f->data;
-
-	if (f->tail)
-		return true;
-	if (atomic_load(&d->tail_bytes) >= d->tail_limit)
-		return false;
-	f->tail = malloc(TAIL_BLOCK_BYTES);
-	if (f->tail)
-		atomic_fetch_add(&d->tail_bytes, TAIL_BLOCK_BYTES);
-	return f->tail != NULL;
-}
 
 /* Keeps the bytes of the last, partial block as they are after a write; `size` is that of the file before. */
 static void tail_after_write(struct file_data *f, uint64_t size, uint64_t offset, const uint8_t *bytes, size_t len)

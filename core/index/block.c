@@ -161,7 +161,8 @@ int block_iter_init(struct block_iter *it, struct slice block)
 		return -EBADMSG;
 	size_t first = (size_t)(c.p - block.data);
 
-	/* A block has entries exactly if it has restart points, and the first one is at the first entry. */
+	/* A block has entries exactly if it has restart points, and the first one is at the first
+	 * entry. */
 	if ((n == 0) != (first == end) || (n && get_le32(block.data + end) != first))
 		return -EBADMSG;
 	it->data = SLICE(block.data, end);
@@ -171,7 +172,8 @@ int block_iter_init(struct block_iter *it, struct slice block)
 	return 0;
 }
 
-/* Compares the key of `e` with the current one without building it: <0, 0, >0 for current against new. */
+/* Compares the key of `e` with the current one without building it: <0, 0, >0 for current against
+ * new. */
 static int cmp_to_current(const struct block_iter *it, const struct entry *e)
 {
 	struct slice rest = SLICE(it->key + e->shared, it->rec.key.len - e->shared);
@@ -183,7 +185,8 @@ static void take_entry(struct block_iter *it, const struct entry *e)
 {
 	if (e->suffix.len)
 		memcpy(it->key + e->shared, e->suffix.data, e->suffix.len);
-	it->rec = (struct record){SLICE(it->key, e->shared + e->suffix.len), e->group, e->op, e->value};
+	it->rec = (struct record){
+		SLICE(it->key, e->shared + e->suffix.len), e->group, e->op, e->value};
 	it->next = e->next;
 	it->valid = true;
 }
@@ -232,7 +235,8 @@ static int find_restart(const struct block_iter *it, struct slice key, size_t *r
 		uint32_t mid = low + (high - low) / 2;
 		size_t at = get_le32(it->restarts + (size_t)mid * 4);
 
-		if (at <= it->entries || at >= it->data.len || parse_entry(it, at, &e) < 0 || e.shared)
+		if (at <= it->entries || at >= it->data.len || parse_entry(it, at, &e) < 0 ||
+			e.shared)
 			return -EBADMSG;
 		if (slice_cmp(e.suffix, key) < 0) {
 			low = mid;

@@ -2,9 +2,10 @@
 #ifndef CORE_INDEX_BLOCK_H
 #define CORE_INDEX_BLOCK_H
 /*
- * Blocks: sorted records with prefix-compressed keys and restart points (docs/format.md "Block"), for tables and for
- * journals. A journal's block holds range deletes among the point records, behind a point record of the same key and group.
- * A builder belongs to one thread; an iterator too, and it borrows the block's bytes.
+ * Blocks: sorted records with prefix-compressed keys and restart points (docs/format.md "Block"),
+ * for tables and for journals. A journal's block holds range deletes among the point records,
+ * behind a point record of the same key and group. A builder belongs to one thread; an iterator
+ * too, and it borrows the block's bytes.
  */
 #include "core/index/record.h"
 
@@ -23,19 +24,22 @@ struct block_builder {
 
 /* `base`: at least the highest group that will be added. 0, -ENOMEM. */
 int block_builder_init(struct block_builder *b, uint64_t base);
-/* Records come in order (assert). Their key and value lengths are within the limits of record.h (assert). 0, -ENOMEM. */
+/* Records come in order (assert). Their key and value lengths are within the limits of record.h
+ * (assert). 0, -ENOMEM. */
 int block_builder_add(struct block_builder *b, const struct record *r);
 size_t block_builder_bytes(const struct block_builder *b); /* of the finished block */
-/* Appends the restart points; `b->out` is then the block. Only block_builder_done may follow. 0, -ENOMEM. */
+/* Appends the restart points; `b->out` is then the block. Only block_builder_done may follow. 0,
+ * -ENOMEM. */
 int block_builder_finish(struct block_builder *b);
 void block_builder_done(struct block_builder *b);
 
 /*
- * Reads any bytes safely. The constructor checks the frame of the block, each step its own entry, and that the order rises;
- * -EBADMSG leaves the iterator invalid. rec.key is borrowed until the next step, rec.value from the block.
+ * Reads any bytes safely. The constructor checks the frame of the block, each step its own entry,
+ * and that the order rises; -EBADMSG leaves the iterator invalid. rec.key is borrowed until the
+ * next step, rec.value from the block.
  */
 struct block_iter {
-	struct slice data;	/* entries only */
+	struct slice data;	 /* entries only */
 	const uint8_t *restarts; /* le32 each */
 	uint32_t nrestarts;
 	uint64_t base;

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * S3-FIFO in shards. A block enters the small queue; when it leaves that queue it goes to the main one if it was
- * used meanwhile, else out, leaving its hash as a ghost; a block whose ghost is still there enters the main queue at once. The main
- * queue gives a used block another round. So one scan runs through the small tenth and leaves the rest alone.
+ * S3-FIFO in shards. A block enters the small queue; when it leaves that queue it goes to the main
+ * one if it was used meanwhile, else out, leaving its hash as a ghost; a block whose ghost is still
+ * there enters the main queue at once. The main queue gives a used block another round. So one scan
+ * runs through the small tenth and leaves the rest alone.
  *
- * I1  A block in the shard's table holds one reference for it. A block that is being loaded is in the table and in no queue.
- * I2  shard->bytes is the charge of the blocks in its queues. Blocks that only readers hold stay in the budget until they let go.
+ * I1  A block in the shard's table holds one reference for it. A block that is being loaded is in
+ * the table and in no queue. I2  shard->bytes is the charge of the blocks in its queues. Blocks
+ * that only readers hold stay in the budget until they let go.
  */
 #include "core/index/block_cache.h"
 
@@ -19,9 +21,9 @@
 
 #define SHARDS 8
 #define USES_MAX 3
-#define SMALL_SHARE 10	      /* the small queue has a tenth */
-#define LEAST_SHARE 4	      /* a quarter of the limit is kept when all caches are full */
-#define BUCKET_BYTES 8192     /* one bucket for that much cache */
+#define SMALL_SHARE 10	  /* the small queue has a tenth */
+#define LEAST_SHARE 4	  /* a quarter of the limit is kept when all caches are full */
+#define BUCKET_BYTES 8192 /* one bucket for that much cache */
 #define BUCKETS_MIN 64
 
 enum queue { QUEUE_NONE, QUEUE_SMALL, QUEUE_MAIN };
@@ -186,8 +188,8 @@ struct block *block_wrap(struct block_cache *c, struct buf *plain)
 
 /* ---- the shard ---- */
 
-static struct entry *find_locked(const struct block_cache *c, struct shard *s, uint64_t hash,
-	const struct block_key *key)
+static struct entry *find_locked(
+	const struct block_cache *c, struct shard *s, uint64_t hash, const struct block_key *key)
 {
 	struct entry *e = *bucket_of(c, s, hash);
 
@@ -275,8 +277,9 @@ static void admit_locked(struct block_cache *c, struct shard *s, struct entry *e
 	while (s->bytes + e->charge > c->shard_bytes && evict_locked(c, s))
 		;
 	if (!try_charge(e)) {
-		/* All caches together are full. What they owe each other is settled by each giving back as much as it takes; a
-		 * part of our limit is ours in any case, so that another cache cannot starve this one. */
+		/* All caches together are full. What they owe each other is settled by each giving
+		 * back as much as it takes; a part of our limit is ours in any case, so that
+		 * another cache cannot starve this one. */
 		uint64_t target = s->bytes > e->charge ? s->bytes - e->charge : 0;
 		uint64_t least = c->shard_bytes / LEAST_SHARE;
 
@@ -291,8 +294,8 @@ static void admit_locked(struct block_cache *c, struct shard *s, struct entry *e
 
 /* ---- use ---- */
 
-static int begin_load_locked(struct block_cache *c, struct shard *s, uint64_t hash,
-	const struct block_key *key)
+static int begin_load_locked(
+	struct block_cache *c, struct shard *s, uint64_t hash, const struct block_key *key)
 {
 	struct entry *e = entry_new(c), **bucket = bucket_of(c, s, hash);
 
@@ -307,8 +310,8 @@ static int begin_load_locked(struct block_cache *c, struct shard *s, uint64_t ha
 	return 0;
 }
 
-int block_cache_begin(struct block_cache *c, const struct block_key *key, unsigned flags,
-	struct block **ret)
+int block_cache_begin(
+	struct block_cache *c, const struct block_key *key, unsigned flags, struct block **ret)
 {
 	uint64_t hash = hash_key(key);
 	struct shard *s = shard_of(c, hash);
@@ -332,8 +335,8 @@ int block_cache_begin(struct block_cache *c, const struct block_key *key, unsign
 	return begin_load_locked(c, s, hash, key);
 }
 
-void block_cache_finish(struct block_cache *c, const struct block_key *key, struct buf *plain,
-	struct block **ret)
+void block_cache_finish(
+	struct block_cache *c, const struct block_key *key, struct buf *plain, struct block **ret)
 {
 	uint64_t hash = hash_key(key);
 	struct shard *s = shard_of(c, hash);

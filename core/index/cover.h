@@ -2,9 +2,10 @@
 #ifndef CORE_INDEX_COVER_H
 #define CORE_INDEX_COVER_H
 /*
- * Which range deletes are in force while keys go by in rising order. Only the newest counts at each key, so one that ends no
- * later and is no newer than another is forgotten: ends rise and groups fall along the array, and the first element is the answer.
- * Range deletes are added when the walk has reached their first key. Not thread-safe.
+ * Which range deletes are in force while keys go by in rising order. Only the newest counts at each
+ * key, so one that ends no later and is no newer than another is forgotten: ends rise and groups
+ * fall along the array, and the first element is the answer. Range deletes are added when the walk
+ * has reached their first key. Not thread-safe.
  */
 #include "core/index/record.h"
 
@@ -14,7 +15,7 @@ struct cover {
 		uint8_t *end; /* first key not covered; owned */
 		size_t end_len;
 		uint64_t group;
-	} *ranges;
+	} * ranges;
 };
 
 /* In force until `end`, which is copied. 0, -ENOMEM. */

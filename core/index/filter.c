@@ -8,7 +8,8 @@
 #define HASH_LENGTH 0x8ebc6af09c88c6e3ull
 #define HASH_PROBE 0xc2b2ae3d27d4eb4full
 
-/* The two halves of the product, one upon the other: every bit of the input reaches every bit of the result. */
+/* The two halves of the product, one upon the other: every bit of the input reaches every bit of
+ * the result. */
 static uint64_t fold_product(uint64_t a, uint64_t b)
 {
 	unsigned __int128 p = (unsigned __int128)a * b;

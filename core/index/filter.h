@@ -2,8 +2,8 @@
 #ifndef CORE_INDEX_FILTER_H
 #define CORE_INDEX_FILTER_H
 /*
- * Blocked Bloom filter of a table: all bits of a key lie in one line of 64 bytes (docs/format.md "Table"). The hash is part of
- * the format and pinned by golden values in its test. Pure functions.
+ * Blocked Bloom filter of a table: all bits of a key lie in one line of 64 bytes (docs/format.md
+ * "Table"). The hash is part of the format and pinned by golden values in its test. Pure functions.
  */
 #include "core/index/record.h"
 

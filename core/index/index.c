@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Opening and closing, point lookups, what maintenance asks for. Groups are in index_group.c, scans in scan.c. */
+/* Opening and closing, point lookups, what maintenance asks for. Groups are in index_group.c, scans
+ * in scan.c. */
 #include "core/index/index_internal.h"
 
 #include "core/base/planted.h"
@@ -13,7 +14,9 @@
 #define BLOCK_BYTES_DEFAULT (16ull << 10)
 #define MEMTABLE_BYTES_DEFAULT (8ull << 20)
 #define BLOCK_CACHE_BYTES_DEFAULT (32ull << 20)
-#define BODIES_LEAST (4ull << 20) /* what open tables may take at least; else half of the block cache's limit */
+#define BODIES_LEAST                                                                               \
+	(4ull << 20) /* what open tables may take at least; else half of the block cache's limit   \
+		      */
 #define THROTTLE_CHECK_MS 50
 
 static_assert(INDEX_CACHED == TABLE_CACHED, "the flag is passed on");
@@ -42,7 +45,8 @@ static uint64_t bodies_limit(const struct index_options *o)
 	return half > BODIES_LEAST ? half : BODIES_LEAST;
 }
 
-int index_open(const struct index_options *o, struct manifest *m, struct index **ret, struct error *err)
+int index_open(
+	const struct index_options *o, struct manifest *m, struct index **ret, struct error *err)
 {
 	struct index *ix = calloc(1, sizeof(*ix));
 	int r = -ENOMEM;
@@ -79,12 +83,18 @@ void index_close(struct index *ix)
 	free(ix);
 }
 
-struct table_writer_options index_writer_options(const struct index *ix, const uint64_t *pins,
-	size_t npins)
+struct table_writer_options index_writer_options(
+	const struct index *ix, const uint64_t *pins, size_t npins)
 {
-	return (struct table_writer_options){.store = ix->o.store, .keys = ix->o.keys,
-		.fold = ix->o.fold, .budget = ix->o.budget, .table_bytes = ix->o.table_bytes,
-		.block_bytes = ix->o.block_bytes, .codec = ix->o.codec, .pins = pins, .npins = npins};
+	return (struct table_writer_options){.store = ix->o.store,
+		.keys = ix->o.keys,
+		.fold = ix->o.fold,
+		.budget = ix->o.budget,
+		.table_bytes = ix->o.table_bytes,
+		.block_bytes = ix->o.block_bytes,
+		.codec = ix->o.codec,
+		.pins = pins,
+		.npins = npins};
 }
 
 /* ---- point lookups ---- */
@@ -99,7 +109,8 @@ int index_gone(struct index *ix, int r, struct error *err)
 	writer = ix->writer.epoch != 0;
 	mutex_unlock(&ix->lock);
 	if (writer)
-		return error_set(err, -EBADMSG, "a table that the manifest names is not in the store");
+		return error_set(
+			err, -EBADMSG, "a table that the manifest names is not in the store");
 	return error_set(err, -EAGAIN, "a table is gone: there must be a newer manifest");
 }
 
@@ -119,8 +130,8 @@ static struct table *table_for(const struct index_version *v, unsigned level, st
 	return low ? v->levels[level][low - 1] : NULL;
 }
 
-static int gather_from_tables(const struct index_version *ver, unsigned flags, struct versions *v,
-	struct error *err)
+static int gather_from_tables(
+	const struct index_version *ver, unsigned flags, struct versions *v, struct error *err)
 {
 	uint64_t hash = filter_hash(v->key);
 	int r = 0;
@@ -136,7 +147,8 @@ static int gather_from_tables(const struct index_version *ver, unsigned flags, s
 	return r;
 }
 
-static int gather(const struct index_version *ver, unsigned flags, struct versions *v, struct error *err)
+static int gather(
+	const struct index_version *ver, unsigned flags, struct versions *v, struct error *err)
 {
 	for (size_t i = 0; i < ver->nmem && !v->ended; i++) {
 		int r = memtable_get(ver->mem[i]->table, ver->manifest->last_group, v);
@@ -147,8 +159,8 @@ static int gather(const struct index_version *ver, unsigned flags, struct versio
 	return v->ended ? 0 : gather_from_tables(ver, flags, v, err);
 }
 
-static int fold_versions(const struct index *ix, const struct versions *v, struct buf *out,
-	struct error *err)
+static int fold_versions(
+	const struct index *ix, const struct versions *v, struct buf *out, struct error *err)
 {
 	enum record_op op;
 	int r;
@@ -204,7 +216,8 @@ uint64_t index_flushable(struct index *ix, bool force)
 		if (ix->active == im)
 			ix->active = NULL;
 	}
-	/* What the open group still holds back takes no further group, so that its commit makes it flushable. */
+	/* What the open group still holds back takes no further group, so that its commit makes it
+	 * flushable. */
 	if (force && ix->active && memtable_bytes(ix->active->table) > 0) {
 		ix->active->closed = true;
 		ix->active = NULL;
@@ -273,8 +286,10 @@ struct manifest *index_manifest(struct index *ix)
 
 void index_stats(struct index *ix, struct index_stats *ret)
 {
-	struct index_stats s = {.flushes = ix->flushes, .merges = ix->merges,
-		.merged_bytes = ix->merged_bytes, .flushed_bytes = ix->flushed_bytes,
+	struct index_stats s = {.flushes = ix->flushes,
+		.merges = ix->merges,
+		.merged_bytes = ix->merged_bytes,
+		.flushed_bytes = ix->flushed_bytes,
 		.throttled_max_ms = ix->throttled_max_ms,
 		.filter_skips = table_pool_filter_skips(ix->pool)};
 	struct index_version *v = index_version_get(ix);

@@ -62,7 +62,7 @@ int index_group_begin(struct index *ix, uint64_t number, struct index_group **re
 
 int index_reserve(struct index_group *g, size_t bytes, size_t n)
 {
-	return memtable_reserve(g->records, bytes, n, false);
+	return memtable_reserve(g->records, bytes, n);
 }
 
 void index_unreserve(struct index_group *g, size_t bytes, size_t n)
@@ -168,7 +168,8 @@ static int check_block(struct slice block, uint64_t number, struct replay_size *
 	return r;
 }
 
-/* Range deletes go first: they cover older groups only, so the point records of the block all stay. */
+/* Range deletes go first: they cover older groups only, so the point records of the block all stay.
+ */
 static int add_block(struct index_group *g, struct slice block, bool ranges)
 {
 	struct block_iter it;
@@ -213,7 +214,7 @@ int index_group_replay(struct index *ix, uint64_t number, struct slice block, st
 	if (r < 0)
 		return error_set(err, r, "no memory for group %llu", (unsigned long long)number);
 	/* Nothing can be flushed to make room before the replay is over. */
-	r = memtable_reserve(g->records, size.bytes, size.n, true);
+	r = memtable_reserve(g->records, size.bytes, size.n);
 	if (r < 0) {
 		take_back(ix, g, before);
 		return error_set(err, r, "no memory for group %llu", (unsigned long long)number);

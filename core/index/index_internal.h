@@ -4,9 +4,10 @@
 /*
  * What the files of core/index share: the index itself and its versions.
  *
- * A version is an immutable snapshot: the memtables, a manifest, a handle for each of its tables. Readers take a reference to the
- * current one; flush, merge and adoption install the next. Records of groups up to the manifest's last_group that are still in a memtable
- * of the version are not read from there: the tables hold them, perhaps folded already (floor in memtable.h).
+ * A version is an immutable snapshot: the memtables, a manifest, a handle for each of its tables.
+ * Readers take a reference to the current one; flush, merge and adoption install the next. Records
+ * of groups up to the manifest's last_group that are still in a memtable of the version are not
+ * read from there: the tables hold them, perhaps folded already (floor in memtable.h).
  */
 #include "core/index/index.h"
 #include "core/index/maintain.h"
@@ -33,8 +34,8 @@ struct index_tables {
 
 struct index_version {
 	struct refcount refs;
-	struct index_tables *tables;	/* reference */
-	struct manifest *manifest;	/* of `tables`, like the levels */
+	struct index_tables *tables; /* reference */
+	struct manifest *manifest;   /* of `tables`, like the levels */
 	struct table **levels[MANIFEST_LEVELS];
 	size_t nmem;
 	struct index_memtable *mem[]; /* newest first; references */
@@ -47,7 +48,8 @@ struct index {
 	struct table_pool *pool;
 
 	struct mutex lock; /* RANK_INDEX */
-	struct cond changed; /* a version was installed, a group acknowledged, or all is cancelled */
+	struct cond
+		changed; /* a version was installed, a group acknowledged, or all is cancelled */
 	/* guarded by lock */
 	struct index_version *current; /* reference */
 	struct index_memtable *active; /* takes new groups; borrowed from current; NULL = none */
@@ -68,26 +70,29 @@ void index_version_put(struct index_version *v);
 /* Before the index is shared. 0, -ENOMEM. */
 int index_first_version(struct index *ix, struct manifest *m);
 /*
- * Makes `m` (a reference is taken) the manifest of the next version, unless the current manifest has the same or a higher number.
- * Memtables all of whose groups are acknowledged and in the tables of the resulting manifest (last_group) leave the version. Tables that the
- * former version has keep their handles. Wakes who waits for `changed`. 0, -ENOMEM.
+ * Makes `m` (a reference is taken) the manifest of the next version, unless the current manifest
+ * has the same or a higher number. Memtables all of whose groups are acknowledged and in the tables
+ * of the resulting manifest (last_group) leave the version. Tables that the former version has keep
+ * their handles. Wakes who waits for `changed`. 0, -ENOMEM.
  */
 int index_install(struct index *ix, struct manifest *m, struct error *err);
-/* A version without memtables; the next group to begin may be any above `upto`. No group is begun and not sealed. Cannot fail: waits for memory. */
+/* A version without memtables; the next group to begin may be any above `upto`. No group is begun
+ * and not sealed. Cannot fail: waits for memory. */
 void index_drop_memtables(struct index *ix, uint64_t upto);
 /* Makes a new memtable the active one. 0, -ENOMEM. */
 int index_new_memtable_locked(struct index *ix);
 /* What a reader is told when a table's object is gone (D10). Passes other results on. */
 int index_gone(struct index *ix, int r, struct error *err);
 
-/* Iterators for a merge of memtables of `v` whose groups are all <= `upto`, newest first, for merge_compact_open: flush. The array and the
- * iterators are the caller's; *ret_n may be 0. 0, -ENOMEM. */
+/* Iterators for a merge of memtables of `v` whose groups are all <= `upto`, newest first, for
+ * merge_compact_open: flush. The array and the iterators are the caller's; *ret_n may be 0. 0,
+ * -ENOMEM. */
 int index_flush_inputs(struct index *ix, struct index_version *v, uint64_t upto, struct iter ***ret,
 	size_t *ret_n);
 /* The handle of a table of the version, borrowed from it; NULL = not there. */
 struct table *index_version_table(const struct index_version *v, struct table_id id);
 /* Options of a table writer of this index. `pins` is borrowed by the writer. */
-struct table_writer_options index_writer_options(const struct index *ix, const uint64_t *pins,
-	size_t npins);
+struct table_writer_options index_writer_options(
+	const struct index *ix, const uint64_t *pins, size_t npins);
 
 #endif

@@ -72,7 +72,8 @@ static int index_handles(const struct index_tables *t, struct map *ret)
 	return 0;
 }
 
-static struct table *handle_for(struct index *ix, const struct map *known, const struct table_meta *meta)
+static struct table *handle_for(
+	struct index *ix, const struct map *known, const struct table_meta *meta)
 {
 	struct table *h = map_find(known, id_hash(meta->id));
 
@@ -98,8 +99,8 @@ static int fill_tables(struct index *ix, const struct map *known, struct index_t
 	return 0;
 }
 
-static struct index_tables *index_tables_new(struct index *ix, struct manifest *m,
-	const struct index_tables *former)
+static struct index_tables *index_tables_new(
+	struct index *ix, struct manifest *m, const struct index_tables *former)
 {
 	struct index_tables *t = calloc(1, sizeof(*t));
 	struct map known = MAP_INIT;
@@ -214,7 +215,8 @@ static bool is_flushed(const struct index_memtable *im, const struct manifest *m
 }
 
 /* A version of `t` with the memtables that are still needed. */
-static int install_locked(struct index *ix, struct index_tables *t, struct index_version **ret_former)
+static int install_locked(
+	struct index *ix, struct index_tables *t, struct index_version **ret_former)
 {
 	struct index_version *cur = ix->current, *v = version_new(t, cur->nmem);
 
@@ -262,7 +264,9 @@ int index_install(struct index *ix, struct manifest *m, struct error *err)
 	index_tables_unref(t);
 	index_version_put(former);
 	index_version_put(base);
-	return r < 0 ? error_set(err, r, "no memory for manifest %llu", (unsigned long long)m->number) : 0;
+	return r < 0 ? error_set(
+			       err, r, "no memory for manifest %llu", (unsigned long long)m->number)
+		     : 0;
 }
 
 /* A version without memtables of the tables that are current when it is made. */
@@ -294,8 +298,8 @@ void index_drop_memtables(struct index *ix, uint64_t upto)
 	index_version_put(former);
 }
 
-int index_flush_inputs(struct index *ix, struct index_version *v, uint64_t upto, struct iter ***ret,
-	size_t *ret_n)
+int index_flush_inputs(
+	struct index *ix, struct index_version *v, uint64_t upto, struct iter ***ret, size_t *ret_n)
 {
 	struct iter **inputs = calloc(v->nmem + 1, sizeof(struct iter *));
 	size_t n = 0;

@@ -2,12 +2,13 @@
 #ifndef CORE_INDEX_ITER_H
 #define CORE_INDEX_ITER_H
 /*
- * One face for everything that yields stored records: memtables, tables, levels, merges. Nothing is folded or hidden here: puts,
- * deletes, deltas and range deletes come out as they are stored; only the top of a merge (merge.h) folds and hides.
+ * One face for everything that yields stored records: memtables, tables, levels, merges. Nothing is
+ * folded or hidden here: puts, deletes, deltas and range deletes come out as they are stored; only
+ * the top of a merge (merge.h) folds and hides.
  *
- * Order (iter_cmp): key ascending; at one key range deletes before point records; then group descending. So a range delete comes before
- * everything that it covers. Ranges of one iterator may overlap. An iterator belongs to one thread at a time and holds
- * references to what it reads.
+ * Order (iter_cmp): key ascending; at one key range deletes before point records; then group
+ * descending. So a range delete comes before everything that it covers. Ranges of one iterator may
+ * overlap. An iterator belongs to one thread at a time and holds references to what it reads.
  */
 #include "core/index/record.h"
 
@@ -19,8 +20,9 @@ struct iter {
 
 struct iter_ops {
 	/*
-	 * To the first record at or behind `key`. Range deletes that begin before `key` and cover it come out first, cut to begin at
-	 * `key`. 0 (see `valid`), or an error, after which only close may follow.
+	 * To the first record at or behind `key`. Range deletes that begin before `key` and cover
+	 * it come out first, cut to begin at `key`. 0 (see `valid`), or an error, after which only
+	 * close may follow.
 	 */
 	int (*seek)(struct iter *it, struct slice key, struct error *err);
 	int (*next)(struct iter *it, struct error *err);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* The tables of a sorted level one behind the other; a table is opened when the iteration reaches it. */
+/* The tables of a sorted level one behind the other; a table is opened when the iteration reaches
+ * it. */
 #include "core/base/list.h"
 #include "core/index/table_read.h"
 
@@ -19,7 +20,8 @@ static struct level_iter *of(struct iter *it)
 	return container_of(it, struct level_iter, iter);
 }
 
-/* To the first record at or behind `key` of the current table, or of the next ones when it has none. */
+/* To the first record at or behind `key` of the current table, or of the next ones when it has
+ * none. */
 static int settle(struct level_iter *i, struct error *err)
 {
 	while ((!i->now || !i->now->valid) && i->at < i->n) {
@@ -101,8 +103,8 @@ static void level_iter_close(struct iter *it)
 static const struct iter_ops level_iter_ops = {
 	.seek = level_iter_seek, .next = level_iter_next, .close = level_iter_close};
 
-int level_iter_new(struct table *const *tables, size_t n, struct slice end, unsigned flags,
-	struct iter **ret)
+int level_iter_new(
+	struct table *const *tables, size_t n, struct slice end, unsigned flags, struct iter **ret)
 {
 	struct level_iter *i = calloc(1, sizeof(*i) + n * sizeof(struct table *));
 

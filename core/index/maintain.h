@@ -21,7 +21,7 @@ void index_set_writer(struct index *ix, const struct index_writer *w);
 /*
  * Writes the memtables whose groups are all <= `upto` (from index_flushable) as level-0 tables and commits a manifest with
  * replay start `replay` and last group `upto`. Precondition (W6): the newest manifest has own epoch and term, and the replay start this flush began
- * from. -ESTALE: fenced. Then the memtables are dropped and readers go to the new version. `settled`: the value that the
+ * from. -ESTALE: fenced; -EAGAIN: earlier flushes keep turning up, try again. Then the memtables are dropped and readers go to the new version. `settled`: the value that the
  * manifest is to record ("settled through", see index_unsettled).
  */
 int index_flush(struct index *ix, uint64_t upto, struct log_place replay, uint64_t settled, struct error *err);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * I1  m->reserved is the sum of what the groups of the memtable have reserved, and the arena can give that much without failing.
- * I2  The budget has been asked for m->used, for what is reserved, and for the slack of the groups: what records cost less than
- *     was reserved for them.
+ * I1  m->reserved is the sum of what the groups of the memtable have reserved, and the arena can
+ * give that much without failing. I2  The budget has been asked for m->used, for what is reserved,
+ * and for the slack of the groups: what records cost less than was reserved for them.
  */
 #include "core/index/memtable_internal.h"
 
@@ -143,19 +143,18 @@ size_t memtable_cost(size_t bytes, size_t n)
 	return bytes + n * (SKIP_OVERHEAD > RANGE_OVERHEAD ? SKIP_OVERHEAD : RANGE_OVERHEAD);
 }
 
-int memtable_reserve(struct memtable_group *g, size_t bytes, size_t n, bool force)
+int memtable_reserve(struct memtable_group *g, size_t bytes, size_t n)
 {
 	struct memtable *m = g->m;
 	size_t cost = memtable_cost(bytes, n);
 	int r;
 
-	if (m->budget && force)
+	/* The caller stands in a group, which cannot close before it leaves: waiting for memory here would wait for itself. */
+	if (m->budget)
 		budget_force(m->budget, BUDGET_MEMTABLE, cost);
-	else if (m->budget && (r = budget_get(m->budget, BUDGET_MEMTABLE, cost)) < 0)
-		return r;
 	mutex_lock(&m->lock);
-	/* The group may have been closed to make room for this very wait. */
-	r = g->closed ? -EAGAIN : arena_reserve(&m->arena, m->reserved + cost);
+	assert(!g->closed);
+	r = arena_reserve(&m->arena, m->reserved + cost);
 	if (r == 0) {
 		m->reserved += cost;
 		g->reserved += cost;
@@ -211,11 +210,13 @@ static void insert_locked(struct memtable_group *g, struct slice key, const stru
 	atomic_fetch_add_explicit(&g->m->records, 1, memory_order_relaxed);
 }
 
-static void replace_locked(struct memtable_group *g, struct skip_node *n, const struct skip_value *v)
+static void replace_locked(
+	struct memtable_group *g, struct skip_node *n, const struct skip_value *v)
 {
 	const struct skip_value *old = skip_value(n);
 
-	/* A delta says how to change what older groups say, so nothing of its own group may lie below it. */
+	/* A delta says how to change what older groups say, so nothing of its own group may lie
+	 * below it. */
 	assert(v->op != RECORD_DELTA || old->dead);
 	if (old->dead) {
 		g->removed--;
@@ -279,13 +280,15 @@ void memtable_range_delete(struct memtable_group *g, struct slice first, struct 
 			g->bytes += first.len + end.len;
 			atomic_fetch_add_explicit(&m->records, 1, memory_order_relaxed);
 		}
-		/* Behind the range: who meets a removed record knows of the range, or takes it for a delete. */
+		/* Behind the range: who meets a removed record knows of the range, or takes it for
+		 * a delete. */
 		remove_points_locked(g, first, end);
 	}
 	settle_locked(g, memtable_cost(first.len + end.len, 1), before);
 }
 
-enum record_op memtable_group_find(struct memtable_group *g, struct slice key, struct slice *ret_value)
+enum record_op memtable_group_find(
+	struct memtable_group *g, struct slice key, struct slice *ret_value)
 {
 	MUTEX_GUARD(&g->m->lock);
 	struct skip_node *n = skip_get(&g->m->points, key, g->number);

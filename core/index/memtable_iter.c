@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Iteration over a memtable: the walk along the point records and the walk along the range deletes, merged. The latter begins with the
- * ranges that cover the place of the seek.
+ * Iteration over a memtable: the walk along the point records and the walk along the range deletes,
+ * merged. The latter begins with the ranges that cover the place of the seek.
  */
 #include "core/index/memtable_internal.h"
 
@@ -13,8 +13,8 @@ struct memtable_iter {
 	uint64_t floor;
 	bool stored;
 	struct skip_node *point;
-	struct record point_rec; /* when `point` */
-	struct buf from;	 /* where the last seek went */
+	struct record point_rec;	    /* when `point` */
+	struct buf from;		    /* where the last seek went */
 	const struct range_node **covering; /* groups descending */
 	size_t ncovering, at;
 	struct range_node *range;
@@ -43,7 +43,8 @@ static void settle_point(struct memtable_iter *i, struct skip_node *n)
 	i->point = n;
 }
 
-/* Picks the next range: of those that cover the place of the seek and those that begin there the newest first. */
+/* Picks the next range: of those that cover the place of the seek and those that begin there the
+ * newest first. */
 static void settle_range(struct memtable_iter *i)
 {
 	struct slice from = buf_slice(&i->from);
@@ -52,11 +53,11 @@ static void settle_range(struct memtable_iter *i)
 		i->range = range_next(i->range);
 	while (i->at < i->ncovering && i->covering[i->at]->group <= i->floor)
 		i->at++;
-	const struct range_node *c = i->at < i->ncovering ? i->covering[i->at] : NULL, *n = i->range;
+	const struct range_node *c = i->at < i->ncovering ? i->covering[i->at] : NULL,
+				*n = i->range;
 
 	i->have_range = c || n;
-	i->range_is_covering =
-		c && (!n || !slice_eq(n->first, from) || c->group >= n->group);
+	i->range_is_covering = c && (!n || !slice_eq(n->first, from) || c->group >= n->group);
 	if (i->range_is_covering)
 		i->range_rec = (struct record){from, c->group, RECORD_RANGE, c->end};
 	else if (n)
@@ -66,8 +67,7 @@ static void settle_range(struct memtable_iter *i)
 static void choose(struct memtable_iter *i)
 {
 	i->iter.valid = i->point || i->have_range;
-	i->is_range = i->have_range &&
-		(!i->point || iter_cmp(&i->range_rec, &i->point_rec) < 0);
+	i->is_range = i->have_range && (!i->point || iter_cmp(&i->range_rec, &i->point_rec) < 0);
 	if (i->iter.valid)
 		i->iter.rec = i->is_range ? i->range_rec : i->point_rec;
 }

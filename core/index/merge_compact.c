@@ -2,14 +2,15 @@
 /*
  * What must survive a flush or merge.
  *
- * The pins cut the groups into stripes: stripe s has the groups above pin s - 1 up to pin s, the last one those above all pins. All
- * groups of one stripe are seen by the same views, so within a stripe
- *   C1  at most one version of a key survives: the fold of its versions down to the first put, delete or hiding range delete;
- *   C2  a range delete hides all older versions, and these are dropped;
- *   C3  deltas upon a put, a delete or a range delete of the same stripe are complete: they fold to a put.
- * Across stripes nothing is hidden, because a pin sees it. At the bottom nothing older exists, so for the oldest survivor of a key
- *   C4  a delete is dropped, and then the next one is the oldest; a delta is complete;
- *   C5  a range delete of the oldest stripe has nothing left to hide.
+ * The pins cut the groups into stripes: stripe s has the groups above pin s - 1 up to pin s, the
+ * last one those above all pins. All groups of one stripe are seen by the same views, so within a
+ * stripe C1  at most one version of a key survives: the fold of its versions down to the first put,
+ * delete or hiding range delete; C2  a range delete hides all older versions, and these are
+ * dropped; C3  deltas upon a put, a delete or a range delete of the same stripe are complete: they
+ * fold to a put. Across stripes nothing is hidden, because a pin sees it. At the bottom nothing
+ * older exists, so for the oldest survivor of a key C4  a delete is dropped, and then the next one
+ * is the oldest; a delta is complete; C5  a range delete of the oldest stripe has nothing left to
+ * hide.
  */
 #include "core/index/merge.h"
 
@@ -194,7 +195,8 @@ static int gather(struct merge_compact *m, struct error *err)
 	return buf_append_slice(&m->values, rec->value) < 0 ? no_memory(err) : 0;
 }
 
-/* C1, C3: what was gathered of a stripe becomes its survivor. `complete`: nothing older of the stripe shows through. */
+/* C1, C3: what was gathered of a stripe becomes its survivor. `complete`: nothing older of the
+ * stripe shows through. */
 static int end_stripe(struct merge_compact *m, bool complete, struct error *err)
 {
 	size_t n = m->nversions;

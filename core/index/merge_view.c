@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* What a reader sees of a merge: of each key the versions up to the view, until one ends them, folded. */
+/* What a reader sees of a merge: of each key the versions up to the view, until one ends them,
+ * folded. */
 #include "core/index/merge.h"
 
 #include "core/index/cover.h"
@@ -18,9 +19,9 @@ struct merge_view {
 	struct buf end; /* empty = none */
 	const struct index_fold *fold;
 	struct cover cover;
-	bool on_key;	    /* the input may still be at versions of `key` */
-	struct buf key;	    /* the key being looked at */
-	struct buf values;  /* of its deltas */
+	bool on_key;	   /* the input may still be at versions of `key` */
+	struct buf key;	   /* the key being looked at */
+	struct buf values; /* of its deltas */
 	struct buf folded;
 	struct view_version *versions;
 	size_t nversions, capversions;
@@ -86,8 +87,7 @@ static int leave_key(struct merge_view *m, struct error *err)
 
 static bool at_end(const struct merge_view *m)
 {
-	return !m->in->valid ||
-	       (m->end.len && slice_cmp(m->in->rec.key, buf_slice(&m->end)) >= 0);
+	return !m->in->valid || (m->end.len && slice_cmp(m->in->rec.key, buf_slice(&m->end)) >= 0);
 }
 
 /* Takes range deletes in, to the next point record. */
@@ -155,8 +155,8 @@ static int fold_key(struct merge_view *m, bool put, struct record *ret, struct e
 }
 
 /*
- * Looks at the key of the current record. 1: *ret is what the view sees; the input stays at a put that ended the
- * versions, because its value is borrowed. 0: nothing.
+ * Looks at the key of the current record. 1: *ret is what the view sees; the input stays at a put
+ * that ended the versions, because its value is borrowed. 0: nothing.
  */
 static int look_at_key(struct merge_view *m, struct record *ret, struct error *err)
 {

@@ -99,7 +99,8 @@ static bool next_change(const struct cut *c, struct slice *ret)
 	return any;
 }
 
-/* Writes the pieces from `at` (in: where the walk is) to `to`; an empty `to`: to the end of all that is in force. */
+/* Writes the pieces from `at` (in: where the walk is) to `to`; an empty `to`: to the end of all
+ * that is in force. */
 static int walk_to(struct cut *c, struct buf *at, struct slice to)
 {
 	struct slice change;

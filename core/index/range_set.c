@@ -45,8 +45,8 @@ static bool is_before(const struct range_node *n, struct slice first, uint64_t g
 	return r < 0 || (r == 0 && n->group > group);
 }
 
-static struct range_node *walk(const struct range_set *s, struct slice first, uint64_t group,
-	struct range_node **prev)
+static struct range_node *walk(
+	const struct range_set *s, struct slice first, uint64_t group, struct range_node **prev)
 {
 	struct range_node *at = s->head, *next = NULL;
 
@@ -75,7 +75,8 @@ static void raise_link(struct range_link *l, const struct range_node *n)
 		atomic_store_explicit(&l->newest, n->group, memory_order_release);
 }
 
-/* I1 for the links that begin at the new node: exact, from what lies between it and the next node of that level. */
+/* I1 for the links that begin at the new node: exact, from what lies between it and the next node
+ * of that level. */
 static void init_links(struct range_node *n)
 {
 	for (unsigned i = 0; i < n->height; i++) {
@@ -86,8 +87,8 @@ static void init_links(struct range_node *n)
 		if (i == 0)
 			continue;
 		for (const struct range_node *x = n; x != stop; x = next_at(x, i - 1)) {
-			uint64_t newest = atomic_load_explicit(&x->links[i - 1].newest,
-				memory_order_relaxed);
+			uint64_t newest =
+				atomic_load_explicit(&x->links[i - 1].newest, memory_order_relaxed);
 
 			raise_link(l, far_at(x, i - 1));
 			if (atomic_load_explicit(&l->newest, memory_order_relaxed) < newest)
@@ -108,8 +109,8 @@ static unsigned random_height(struct range_set *s)
 	return height;
 }
 
-struct range_node *range_set_add(struct range_set *s, struct slice first, struct slice end,
-	uint64_t group)
+struct range_node *range_set_add(
+	struct range_set *s, struct slice first, struct slice end, uint64_t group)
 {
 	struct range_node *prev[RANGE_HEIGHT];
 
@@ -153,7 +154,8 @@ static void collect(struct cover_query *q, const struct range_node *n)
 {
 	if (q->n == q->cap) {
 		size_t cap = q->cap ? q->cap * 2 : 8;
-		const struct range_node **p = reallocarray(q->found, cap, sizeof(const struct range_node *));
+		const struct range_node **p =
+			reallocarray(q->found, cap, sizeof(const struct range_node *));
 
 		if (!p) {
 			q->result = -ENOMEM;
@@ -217,8 +219,8 @@ uint64_t range_set_cover(const struct range_set *s, struct slice key, uint64_t f
 	return q.best;
 }
 
-int range_set_covering(const struct range_set *s, struct slice key, const struct range_node ***ret,
-	size_t *ret_n)
+int range_set_covering(
+	const struct range_set *s, struct slice key, const struct range_node ***ret, size_t *ret_n)
 {
 	struct cover_query q = {.key = key, .all = true};
 

@@ -2,8 +2,9 @@
 /*
  * Scans: a merge of all sources of one version over a range of keys.
  *
- * Where all keys of the range share one filter prefix (the entries of one name in a directory), tables that do not have it give only
- * their range deletes. That rests on filter_prefix being monotone: a key between two with the same prefix has it too.
+ * Where all keys of the range share one filter prefix (the entries of one name in a directory),
+ * tables that do not have it give only their range deletes. That rests on filter_prefix being
+ * monotone: a key between two with the same prefix has it too.
  */
 #include "core/index/index_internal.h"
 
@@ -17,7 +18,7 @@
 struct index_scan {
 	struct index *ix;
 	struct index_version *version; /* reference */
-	struct merge_view *view;	/* or, for stored versions, */
+	struct merge_view *view;       /* or, for stored versions, */
 	struct iter *raw;
 	bool begun;
 	struct buf end; /* of `raw`; empty = none */
@@ -34,7 +35,8 @@ struct sources {
 	size_t n;
 };
 
-/* The largest key of the same length below `end`, with all that may follow it, is the last of the range. */
+/* The largest key of the same length below `end`, with all that may follow it, is the last of the
+ * range. */
 static bool key_before(struct slice end, uint8_t out[RECORD_KEY_MAX])
 {
 	size_t i = end.len;
@@ -203,8 +205,12 @@ static int open_versions(struct index *ix, struct slice first, struct slice end,
 
 	if (!s)
 		return error_set(err, -ENOMEM, "no memory for a scan");
-	struct sources from = {.v = s->version, .first = first, .end = end, .flags = TABLE_BULK,
-		.stored = true, .no_memtables = no_memtables};
+	struct sources from = {.v = s->version,
+		.first = first,
+		.end = end,
+		.flags = TABLE_BULK,
+		.stored = true,
+		.no_memtables = no_memtables};
 
 	r = buf_append_slice(&s->end, end);
 	if (r < 0)
@@ -221,8 +227,8 @@ static int open_versions(struct index *ix, struct slice first, struct slice end,
 	return 0;
 }
 
-int index_scan_versions(struct index *ix, struct slice first, struct slice end, struct index_scan **ret,
-	struct error *err)
+int index_scan_versions(struct index *ix, struct slice first, struct slice end,
+	struct index_scan **ret, struct error *err)
 {
 	return open_versions(ix, first, end, false, ret, err);
 }

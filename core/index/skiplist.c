@@ -3,12 +3,13 @@
 
 #include <assert.h>
 
-static_assert(sizeof(struct skip_node) == offsetof(struct skip_node, next), "the links end the struct");
+static_assert(
+	sizeof(struct skip_node) == offsetof(struct skip_node, next), "the links end the struct");
 
 static struct skip_node *node_new(struct skiplist *l, unsigned height, size_t key_len)
 {
-	struct skip_node *n = arena_alloc(
-		l->arena, sizeof(*n) + height * sizeof(n->next[0]) + key_len);
+	struct skip_node *n =
+		arena_alloc(l->arena, sizeof(*n) + height * sizeof(n->next[0]) + key_len);
 
 	if (!n)
 		return NULL;
@@ -70,14 +71,15 @@ static struct skip_node *next_at(const struct skip_node *n, unsigned level)
 }
 
 /* The first node not before; with `prev`, on each level the last node before. */
-static struct skip_node *walk(const struct skiplist *l, struct slice key, uint64_t group,
-	struct skip_node **prev)
+static struct skip_node *walk(
+	const struct skiplist *l, struct slice key, uint64_t group, struct skip_node **prev)
 {
 	struct skip_node *at = l->head, *next = NULL, *refused = NULL;
 
 	for (unsigned level = SKIP_HEIGHT; level-- > 0;) {
 		/* A node that stopped the walk one level up stops it here too. */
-		while ((next = next_at(at, level)) && next != refused && is_before(next, key, group))
+		while ((next = next_at(at, level)) && next != refused &&
+			is_before(next, key, group))
 			at = next;
 		refused = next;
 		if (prev)
@@ -111,8 +113,8 @@ static unsigned random_height(struct skiplist *l)
 	return height;
 }
 
-struct skip_node *skip_insert(struct skiplist *l, struct slice key, uint64_t group,
-	const struct skip_value *value)
+struct skip_node *skip_insert(
+	struct skiplist *l, struct slice key, uint64_t group, const struct skip_value *value)
 {
 	struct skip_node *prev[SKIP_HEIGHT];
 	struct skip_node *n = node_new(l, random_height(l), key.len);

@@ -2,8 +2,9 @@
 #ifndef CORE_INDEX_SKIPLIST_H
 #define CORE_INDEX_SKIPLIST_H
 /*
- * Point records of a memtable, by user key and descending group. One writer at a time (the memtable's lock), readers without
- * lock: a node is complete before a release store links it, nodes are never removed, and a value is replaced by exchanging one pointer.
+ * Point records of a memtable, by user key and descending group. One writer at a time (the
+ * memtable's lock), readers without lock: a node is complete before a release store links it, nodes
+ * are never removed, and a value is replaced by exchanging one pointer.
  */
 #include "core/base/arena.h"
 #include "core/index/record.h"
@@ -15,7 +16,8 @@
 struct skip_value {
 	uint32_t len;
 	uint8_t op; /* enum record_op */
-	bool dead;  /* removed by a range delete of its own group: reads as a delete, is stored nowhere */
+	bool dead;  /* removed by a range delete of its own group: reads as a delete, is stored
+		       nowhere */
 	const uint8_t *data;
 };
 
@@ -51,8 +53,8 @@ struct skip_node *skip_find(const struct skiplist *l, struct slice key, uint64_t
 /* Only under the writer's lock: the node of exactly this key and group, or NULL. */
 struct skip_node *skip_get(const struct skiplist *l, struct slice key, uint64_t group);
 /* Only under the writer's lock; there is no such node yet. */
-struct skip_node *skip_insert(struct skiplist *l, struct slice key, uint64_t group,
-	const struct skip_value *value);
+struct skip_node *skip_insert(
+	struct skiplist *l, struct slice key, uint64_t group, const struct skip_value *value);
 
 static inline struct slice skip_key(const struct skip_node *n)
 {

@@ -12,12 +12,12 @@
 #include <stdlib.h>
 
 #define FOOTER_MAGIC "ZFSTABL1"
-#define FOOTER_OFF_PARTS 8  /* 4 times: offset (8), sealed length (4), plain length (4) */
-#define FOOTER_OFF_SIZE 72  /* 8 */
-#define FOOTER_OFF_CRC 92   /* 4, after 12 reserved */
+#define FOOTER_OFF_PARTS 8 /* 4 times: offset (8), sealed length (4), plain length (4) */
+#define FOOTER_OFF_SIZE 72 /* 8 */
+#define FOOTER_OFF_CRC 92  /* 4, after 12 reserved */
 #define FOOTER_PART_BYTES 16
-#define INDEX_ENTRY_MIN 5    /* bytes: key length, one byte of key, gap, sealed, plain */
-#define FRAGMENT_MIN 6	     /* bytes: two lengths, two keys, a count, a group */
+#define INDEX_ENTRY_MIN 5 /* bytes: key length, one byte of key, gap, sealed, plain */
+#define FRAGMENT_MIN 6	  /* bytes: two lengths, two keys, a count, a group */
 #define PROPERTIES_VERSION 1
 
 static_assert(FOOTER_OFF_PARTS + TABLE_PARTS * FOOTER_PART_BYTES == FOOTER_OFF_SIZE,
@@ -61,8 +61,8 @@ void table_footer_encode(const struct table_footer *f, uint8_t out[TABLE_FOOTER_
 	put_le32(out + FOOTER_OFF_CRC, crc32c(0, out, FOOTER_OFF_CRC));
 }
 
-int table_footer_decode(const uint8_t raw[TABLE_FOOTER_BYTES], uint64_t size, struct table_footer *ret,
-	struct error *err)
+int table_footer_decode(const uint8_t raw[TABLE_FOOTER_BYTES], uint64_t size,
+	struct table_footer *ret, struct error *err)
 {
 	struct table_footer f = {.size = get_le64(raw + FOOTER_OFF_SIZE)};
 
@@ -76,10 +76,13 @@ int table_footer_decode(const uint8_t raw[TABLE_FOOTER_BYTES], uint64_t size, st
 	for (int i = 0; i < TABLE_PARTS; i++) {
 		const uint8_t *p = raw + FOOTER_OFF_PARTS + i * FOOTER_PART_BYTES;
 
-		f.part[i] = (struct table_footer_part){get_le64(p), get_le32(p + 8), get_le32(p + 12)};
+		f.part[i] =
+			(struct table_footer_part){get_le64(p), get_le32(p + 8), get_le32(p + 12)};
 		if (f.part[i].offset < HEADER_BYTES || f.part[i].plain > CODEC_PLAIN_MAX ||
-			!range_within(f.part[i].offset, f.part[i].sealed, size - TABLE_FOOTER_BYTES))
-			return error_set(err, -EBADMSG, "%s lies outside of it", table_part_name[i]);
+			!range_within(
+				f.part[i].offset, f.part[i].sealed, size - TABLE_FOOTER_BYTES))
+			return error_set(
+				err, -EBADMSG, "%s lies outside of it", table_part_name[i]);
 	}
 	*ret = f;
 	return 0;
@@ -208,8 +211,8 @@ static bool count_fragments(struct cursor c, uint64_t n, size_t *ret_groups)
 	return !c.bad && cursor_left(&c) == 0;
 }
 
-int table_ranges_decode(struct slice plain, struct table_fragment **ret, size_t *ret_n,
-	struct error *err)
+int table_ranges_decode(
+	struct slice plain, struct table_fragment **ret, size_t *ret_n, struct error *err)
 {
 	struct cursor c = cursor_of(plain);
 	uint64_t n = cursor_varint_max(&c, plain.len / FRAGMENT_MIN);
@@ -251,7 +254,8 @@ int table_properties_encode(const struct table_properties *p, struct buf *out)
 	const uint64_t numbers[] = {p->group_low, p->group_high, p->puts, p->deletes, p->deltas,
 		p->ranges, p->dropped.n};
 
-	if (buf_append_u8(out, PROPERTIES_VERSION) < 0 || append_key(out, buf_slice(&p->first)) < 0 ||
+	if (buf_append_u8(out, PROPERTIES_VERSION) < 0 ||
+		append_key(out, buf_slice(&p->first)) < 0 ||
 		append_key(out, buf_slice(&p->last)) < 0)
 		return -ENOMEM;
 	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
@@ -260,8 +264,8 @@ int table_properties_encode(const struct table_properties *p, struct buf *out)
 	for (size_t i = 0; i < p->dropped.n; i++) {
 		const struct segment_ref *r = &p->dropped.refs[i];
 
-		if (buf_append_varint(out, r->epoch) < 0 || buf_append_varint(out, r->sequence) < 0 ||
-			append_zigzag(out, r->bytes) < 0)
+		if (buf_append_varint(out, r->epoch) < 0 ||
+			buf_append_varint(out, r->sequence) < 0 || append_zigzag(out, r->bytes) < 0)
 			return -ENOMEM;
 	}
 	return 0;
@@ -312,8 +316,8 @@ int table_properties_decode(struct slice plain, struct table_properties *ret, st
 
 	if (!c.bad && version != PROPERTIES_VERSION)
 		return error_set(err, -EPROTONOSUPPORT,
-			"properties of a table have version %u; this program knows version %u", version,
-			PROPERTIES_VERSION);
+			"properties of a table have version %u; this program knows version %u",
+			version, PROPERTIES_VERSION);
 	r = decode_properties(&c, &p);
 	if (r < 0) {
 		table_properties_done(&p);

@@ -2,8 +2,9 @@
 #ifndef CORE_INDEX_TABLE_FORMAT_H
 #define CORE_INDEX_TABLE_FORMAT_H
 /*
- * The stored layout of a table around its blocks (docs/format.md "Table"): name, footer, index, range deletes, properties. Pure
- * functions; every decoder accepts any bytes and answers -EBADMSG to what does not fit.
+ * The stored layout of a table around its blocks (docs/format.md "Table"): name, footer, index,
+ * range deletes, properties. Pure functions; every decoder accepts any bytes and answers -EBADMSG
+ * to what does not fit.
  */
 #include "core/index/manifest.h"
 #include "core/index/record.h"
@@ -28,9 +29,10 @@ struct table_footer {
 void table_key(struct table_id id, char out[TABLE_KEY_BYTES]);
 
 void table_footer_encode(const struct table_footer *f, uint8_t out[TABLE_FOOTER_BYTES]);
-/* Checks magic, crc, and that all parts lie between the header and the footer of an object of `size` bytes. */
-int table_footer_decode(const uint8_t raw[TABLE_FOOTER_BYTES], uint64_t size, struct table_footer *ret,
-	struct error *err);
+/* Checks magic, crc, and that all parts lie between the header and the footer of an object of
+ * `size` bytes. */
+int table_footer_decode(const uint8_t raw[TABLE_FOOTER_BYTES], uint64_t size,
+	struct table_footer *ret, struct error *err);
 
 /* One data block as the table's index knows it. `last` is borrowed from the decoded part. */
 struct table_block {
@@ -39,7 +41,8 @@ struct table_block {
 	uint32_t sealed, plain; /* bytes */
 };
 
-/* A range delete cut to pieces that do not overlap: [first, end) in groups older than each of `groups` (descending). */
+/* A range delete cut to pieces that do not overlap: [first, end) in groups older than each of
+ * `groups` (descending). */
 struct table_fragment {
 	struct slice first, end;
 	uint64_t *groups;
@@ -54,12 +57,13 @@ struct table_properties {
 };
 
 int table_index_append(struct buf *out, const struct table_block *b, uint64_t previous_end);
-/* Blocks lie in [HEADER_BYTES, limit). *ret is one allocation, for free(); it borrows from `plain`. -EBADMSG, -ENOMEM. */
+/* Blocks lie in [HEADER_BYTES, limit). *ret is one allocation, for free(); it borrows from `plain`.
+ * -EBADMSG, -ENOMEM. */
 int table_index_decode(struct slice plain, uint64_t limit, struct table_block **ret, size_t *ret_n,
 	struct error *err);
 /* *ret is one allocation, for free(); it borrows from `plain`. -EBADMSG, -ENOMEM. */
-int table_ranges_decode(struct slice plain, struct table_fragment **ret, size_t *ret_n,
-	struct error *err);
+int table_ranges_decode(
+	struct slice plain, struct table_fragment **ret, size_t *ret_n, struct error *err);
 int table_fragment_append(struct buf *out, const struct table_fragment *f);
 
 int table_properties_encode(const struct table_properties *p, struct buf *out);

@@ -8,7 +8,8 @@
 #include "core/index/table_read.h"
 #include "core/seal/envelope.h"
 
-/* What an open table keeps in memory. Immutable; reference-counted because readers go on with it when the pool drops it. */
+/* What an open table keeps in memory. Immutable; reference-counted because readers go on with it
+ * when the pool drops it. */
 struct table_body {
 	struct refcount refs;
 	struct budget *budget;
@@ -57,7 +58,7 @@ struct table {
 	/* guarded by the pool's lock */
 	struct list link;
 	struct list handle; /* in pool->all */
-	size_t pooled; /* what it adds to pool->bytes */
+	size_t pooled;	    /* what it adds to pool->bytes */
 };
 
 /* Reads and proves the body. Waits for the store. */
@@ -74,8 +75,8 @@ size_t table_fragment_find(const struct table_body *b, struct slice key);
 int table_read_blocks(const struct table *t, const struct table_body *b, size_t first, size_t n,
 	struct buf *ret, struct error *err);
 /* Opens block `i`, appended to the empty `plain`. */
-int table_open_block(const struct table *t, const struct table_body *b, size_t i, struct slice sealed,
-	struct buf *plain, struct error *err);
+int table_open_block(const struct table *t, const struct table_body *b, size_t i,
+	struct slice sealed, struct buf *plain, struct error *err);
 struct block_key table_block_key(const struct table *t, size_t i);
 
 #endif

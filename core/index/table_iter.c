@@ -2,9 +2,9 @@
 /*
  * Iteration over one table and over the tables of a level.
  *
- * Blocks come from the block cache. Those that are not there are read in runs of neighbours: one at first, then twice as many each time
- * while the iteration goes on, up to RUN_BYTES; for merges (TABLE_BULK) BULK_BYTES from the start, and those
- * blocks do not enter the cache.
+ * Blocks come from the block cache. Those that are not there are read in runs of neighbours: one at
+ * first, then twice as many each time while the iteration goes on, up to RUN_BYTES; for merges
+ * (TABLE_BULK) BULK_BYTES from the start, and those blocks do not enter the cache.
  */
 #include "core/index/table_internal.h"
 
@@ -155,7 +155,8 @@ static int enter_block(struct table_iter *i, size_t n, struct error *err)
 	i->at = n;
 	if (n == i->body->nblocks)
 		return 0;
-	r = i->flags & TABLE_BULK ? load_bulk(i, n, &i->block, err) : load_cached(i, n, &i->block, err);
+	r = i->flags & TABLE_BULK ? load_bulk(i, n, &i->block, err)
+				  : load_cached(i, n, &i->block, err);
 	return r < 0 ? r : block_iter_init(&i->points, i->block->plain);
 }
 
@@ -212,8 +213,8 @@ static void set_range(struct table_iter *i)
 	const struct table_fragment *f = &i->body->fragments[i->fragment];
 	struct slice from = buf_slice(&i->from);
 
-	i->range = (struct record){slice_cmp(f->first, from) < 0 ? from : f->first, f->groups[i->group],
-		RECORD_RANGE, f->end};
+	i->range = (struct record){slice_cmp(f->first, from) < 0 ? from : f->first,
+		f->groups[i->group], RECORD_RANGE, f->end};
 	if (behind_end(i, i->range.key))
 		i->fragment = i->body->nfragments;
 }

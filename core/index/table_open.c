@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Opening: one read of the tail, a second one when the parts are longer than guessed. Size, salt and digest of the footer come
- * from the manifest; the footer gives places and lengths of the parts, and each part proves itself by its seal. The header,
- * which is part of what the seals cover, is built from what the manifest says when it was not read; only where that
- * fails (another ring key, a feature) it is read too.
+ * Opening: one read of the tail, a second one when the parts are longer than guessed. Size, salt
+ * and digest of the footer come from the manifest; the footer gives places and lengths of the
+ * parts, and each part proves itself by its seal. The header, which is part of what the seals
+ * cover, is built from what the manifest says when it was not read; only where that fails (another
+ * ring key, a feature) it is read too.
  */
 #include "core/index/table_internal.h"
 
@@ -47,8 +48,8 @@ static int read_tail(const struct table *t, size_t len, struct tail *ret, struct
 	return 0;
 }
 
-static int read_footer(const struct table *t, const struct tail *tail, struct table_footer *ret,
-	struct error *err)
+static int read_footer(
+	const struct table *t, const struct tail *tail, struct table_footer *ret, struct error *err)
 {
 	const uint8_t *raw = tail->data + (tail->size - tail->at) - TABLE_FOOTER_BYTES;
 	uint8_t digest[DIGEST_BYTES];
@@ -57,13 +58,14 @@ static int read_footer(const struct table *t, const struct tail *tail, struct ta
 		return error_set(err, -EBADMSG, "is shorter than a table");
 	(void)crypto_generichash(digest, sizeof(digest), raw, TABLE_FOOTER_BYTES, NULL, 0);
 	if (memcmp(digest, t->meta.digest, DIGEST_BYTES) != 0)
-		return error_set(err, -EBADMSG, "is not the one that the manifest names (other digest)");
+		return error_set(
+			err, -EBADMSG, "is not the one that the manifest names (other digest)");
 	return table_footer_decode(raw, tail->size, ret, err);
 }
 
 /* The tail that holds all parts. */
-static int read_parts(const struct table *t, struct tail *tail, struct table_footer *f,
-	struct error *err)
+static int read_parts(
+	const struct table *t, struct tail *tail, struct table_footer *f, struct error *err)
 {
 	uint64_t first;
 	int r = read_tail(t, TAIL_GUESS, tail, err);
@@ -89,8 +91,10 @@ static int open_header(const struct table *t, const uint8_t raw[HEADER_BYTES], s
 /* The header as it ought to be. */
 static int guess_header(const struct table *t, struct envelope *ret, struct error *err)
 {
-	struct header h = {.kind = OBJECT_TABLE, .key_id = keys_current(t->pool->keys),
-		.a = t->meta.id.job, .b = t->meta.id.counter};
+	struct header h = {.kind = OBJECT_TABLE,
+		.key_id = keys_current(t->pool->keys),
+		.a = t->meta.id.job,
+		.b = t->meta.id.counter};
 	uint8_t raw[HEADER_BYTES];
 
 	memcpy(h.volume, keys_volume_id(t->pool->keys), VOLUME_ID_BYTES);
@@ -112,8 +116,8 @@ static int read_header(const struct table *t, struct envelope *ret, struct error
 	return open_header(t, raw, ret, err);
 }
 
-static int open_part(const struct table_body *b, const struct tail *tail, const struct table_footer *f,
-	enum table_part part, struct buf *ret, struct error *err)
+static int open_part(const struct table_body *b, const struct tail *tail,
+	const struct table_footer *f, enum table_part part, struct buf *ret, struct error *err)
 {
 	const struct table_footer_part *p = &f->part[part];
 	struct slice sealed = SLICE(tail->data + (p->offset - tail->at), p->sealed);
@@ -123,8 +127,8 @@ static int open_part(const struct table_body *b, const struct tail *tail, const 
 }
 
 /* The header and, as its proof, the properties. */
-static int open_properties(const struct table *t, const struct tail *tail, const struct table_footer *f,
-	struct table_body *b, struct buf *plain, struct error *err)
+static int open_properties(const struct table *t, const struct tail *tail,
+	const struct table_footer *f, struct table_body *b, struct buf *plain, struct error *err)
 {
 	int r;
 
@@ -146,8 +150,8 @@ static int decode_body(struct table_body *b, const struct table_footer *f, struc
 		&b->blocks, &b->nblocks, err);
 
 	if (r == 0)
-		r = table_ranges_decode(buf_slice(&b->plain[TABLE_RANGES]), &b->fragments,
-			&b->nfragments, err);
+		r = table_ranges_decode(
+			buf_slice(&b->plain[TABLE_RANGES]), &b->fragments, &b->nfragments, err);
 	if (r == 0 && filter_check(buf_slice(&b->plain[TABLE_FILTER])) < 0)
 		r = error_set(err, -EBADMSG, "filter of a table does not decode");
 	return r;
@@ -156,14 +160,16 @@ static int decode_body(struct table_body *b, const struct table_footer *f, struc
 static size_t body_bytes(const struct table_body *b)
 {
 	size_t bytes = sizeof(*b) + b->nblocks * sizeof(*b->blocks) +
-		b->nfragments * sizeof(*b->fragments) + b->props.dropped.cap * sizeof(struct segment_ref);
+		       b->nfragments * sizeof(*b->fragments) +
+		       b->props.dropped.cap * sizeof(struct segment_ref);
 
 	for (int i = 0; i < TABLE_PARTS; i++)
 		bytes += b->plain[i].cap;
 	return bytes;
 }
 
-static int fill_body(const struct table *t, struct tail *tail, struct table_body *b, struct error *err)
+static int fill_body(
+	const struct table *t, struct tail *tail, struct table_body *b, struct error *err)
 {
 	struct table_footer f;
 	struct buf plain = BUF_INIT;

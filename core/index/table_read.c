@@ -48,7 +48,7 @@ bool table_pool_uses(struct table_pool *p, struct table_id id)
 	bool found = false;
 
 	MUTEX_GUARD(&p->lock);
-	list_for_each(t, &p->all, handle) {
+	list_for_each (t, &p->all, handle) {
 		if (t->meta.id.job == id.job && t->meta.id.counter == id.counter)
 			found = true;
 	}
@@ -63,7 +63,8 @@ static void leave_pool_locked(struct table *t)
 	list_remove(&t->link);
 }
 
-/* While bodies take too much: the one used longest ago, but not `keep`, leaves the pool and is returned with a reference. */
+/* While bodies take too much: the one used longest ago, but not `keep`, leaves the pool and is
+ * returned with a reference. */
 static struct table *pick_victim(struct table_pool *p, const struct table *keep)
 {
 	struct table *t, *oldest = NULL;
@@ -71,10 +72,11 @@ static struct table *pick_victim(struct table_pool *p, const struct table *keep)
 	MUTEX_GUARD(&p->lock);
 	if (p->bytes <= p->max_bytes)
 		return NULL;
-	list_for_each(t, &p->open, link) {
-		if (t != keep && (!oldest || atomic_load_explicit(&t->last_used, memory_order_relaxed) <
-						     atomic_load_explicit(&oldest->last_used,
-							     memory_order_relaxed)))
+	list_for_each (t, &p->open, link) {
+		if (t != keep &&
+			(!oldest || atomic_load_explicit(&t->last_used, memory_order_relaxed) <
+					    atomic_load_explicit(
+						    &oldest->last_used, memory_order_relaxed)))
 			oldest = t;
 	}
 	if (!oldest || !refcount_ref_unless_zero(&oldest->refs))
@@ -231,8 +233,11 @@ int table_counts(struct table *t, struct table_properties *ret, struct error *er
 	if (r < 0)
 		return r;
 	*ret = (struct table_properties){.group_low = b->props.group_low,
-		.group_high = b->props.group_high, .puts = b->props.puts,
-		.deletes = b->props.deletes, .deltas = b->props.deltas, .ranges = b->props.ranges};
+		.group_high = b->props.group_high,
+		.puts = b->props.puts,
+		.deletes = b->props.deletes,
+		.deltas = b->props.deltas,
+		.ranges = b->props.ranges};
 	table_body_unref(b);
 	return 0;
 }
@@ -284,12 +289,13 @@ int table_read_blocks(const struct table *t, const struct table_body *b, size_t 
 	if (r < 0)
 		return r;
 	if (got != len)
-		return error_set(err, -EBADMSG, "%s gave %zu bytes instead of %zu", t->key, got, len);
+		return error_set(
+			err, -EBADMSG, "%s gave %zu bytes instead of %zu", t->key, got, len);
 	return 0;
 }
 
-int table_open_block(const struct table *t, const struct table_body *b, size_t i, struct slice sealed,
-	struct buf *plain, struct error *err)
+int table_open_block(const struct table *t, const struct table_body *b, size_t i,
+	struct slice sealed, struct buf *plain, struct error *err)
 {
 	uint32_t len = b->blocks[i].plain;
 	int r = part_open(&b->envelope, i, len, sealed, len, plain, "block of a table", err);
@@ -311,8 +317,8 @@ static int load_block(struct table *t, const struct table_body *b, size_t i, uns
 {
 	struct block_key key = table_block_key(t, i);
 	struct buf sealed = BUF_INIT, plain = BUF_INIT;
-	int r = block_cache_begin(t->pool->cache, &key,
-		flags & TABLE_CACHED ? BLOCK_CACHE_NO_WAIT : 0, ret);
+	int r = block_cache_begin(
+		t->pool->cache, &key, flags & TABLE_CACHED ? BLOCK_CACHE_NO_WAIT : 0, ret);
 
 	if (r != 0)
 		return r < 0 ? r : 0;
@@ -345,14 +351,14 @@ static int get_in_block(struct slice block, bool is_first, struct versions *v, b
 	return r;
 }
 
-static int get_in_blocks(struct table *t, const struct table_body *b, unsigned flags, struct versions *v,
-	struct error *err)
+static int get_in_blocks(struct table *t, const struct table_body *b, unsigned flags,
+	struct versions *v, struct error *err)
 {
 	bool more = true;
 	int r = 0;
 
-	for (size_t first = table_block_find(b, v->key), i = first; more && i < b->nblocks && r == 0;
-		i++) {
+	for (size_t first = table_block_find(b, v->key), i = first;
+		more && i < b->nblocks && r == 0; i++) {
 		struct block *block;
 		size_t had = v->n;
 

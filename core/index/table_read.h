@@ -2,10 +2,11 @@
 #ifndef CORE_INDEX_TABLE_READ_H
 #define CORE_INDEX_TABLE_READ_H
 /*
- * Reading of tables. A `struct table` is a handle made from what the manifest says, without a request; index, filter and range deletes
- * (the *body*) come with one tail read on first use, are proven by salt, size and digest of the manifest, and stay in memory as
- * long as the pool has room. Handles and bodies are reference-counted: versions share handles, readers go on with a
- * body that has been dropped from its handle. Thread-safe.
+ * Reading of tables. A `struct table` is a handle made from what the manifest says, without a
+ * request; index, filter and range deletes (the *body*) come with one tail read on first use, are
+ * proven by salt, size and digest of the manifest, and stay in memory as long as the pool has room.
+ * Handles and bodies are reference-counted: versions share handles, readers go on with a body that
+ * has been dropped from its handle. Thread-safe.
  */
 #include "core/base/budget.h"
 #include "core/index/block_cache.h"
@@ -22,7 +23,8 @@
 struct table;
 struct table_pool;
 
-/* What all tables of an index share. Pointers are borrowed. `max_bytes`: bodies in memory. NULL on ENOMEM. */
+/* What all tables of an index share. Pointers are borrowed. `max_bytes`: bodies in memory. NULL on
+ * ENOMEM. */
 struct table_pool *table_pool_new(struct store *store, const struct volume_keys *keys,
 	struct budget *budget, struct block_cache *cache, uint64_t max_bytes);
 void table_pool_free(struct table_pool *p); /* after all its tables; NULL is fine */
@@ -38,21 +40,27 @@ const struct table_meta *table_meta(const struct table *t);
 
 /* Adds the dropped references of the table to `out`. */
 int table_dropped(struct table *t, struct segment_refs *out, struct error *err);
-/* What the properties say: counts of puts, deletes, deltas and range deletes in `ret` (keys and dropped references stay empty). */
+/* What the properties say: counts of puts, deletes, deltas and range deletes in `ret` (keys and
+ * dropped references stay empty). */
 int table_counts(struct table *t, struct table_properties *ret, struct error *err);
 
 /*
- * Gathers what the table says about v->key; `hash` is filter_hash of the key. 0; -EWOULDBLOCK; -EBADMSG; store errors (-ENOENT: the
- * object is gone, which for a table of the newest manifest is damage).
+ * Gathers what the table says about v->key; `hash` is filter_hash of the key. 0; -EWOULDBLOCK;
+ * -EBADMSG; store errors (-ENOENT: the object is gone, which for a table of the newest manifest is
+ * damage).
  */
-int table_get(struct table *t, uint64_t hash, unsigned flags, struct versions *v, struct error *err);
-/* False: no point record has the key or prefix that `hash` stands for. Opens the table. Error as above. */
+int table_get(
+	struct table *t, uint64_t hash, unsigned flags, struct versions *v, struct error *err);
+/* False: no point record has the key or prefix that `hash` stands for. Opens the table. Error as
+ * above. */
 int table_may_have(struct table *t, uint64_t hash, unsigned flags, bool *ret, struct error *err);
 
-/* Iterators hold a reference to the table(s). `end` (copied; empty = none): records from there on need not come out. 0, -ENOMEM. */
+/* Iterators hold a reference to the table(s). `end` (copied; empty = none): records from there on
+ * need not come out. 0, -ENOMEM. */
 int table_iter_new(struct table *t, struct slice end, unsigned flags, struct iter **ret);
-/* The tables of one level above 0: sorted by first key, not overlapping. Opens one after the other. */
-int level_iter_new(struct table *const *tables, size_t n, struct slice end, unsigned flags,
-	struct iter **ret);
+/* The tables of one level above 0: sorted by first key, not overlapping. Opens one after the other.
+ */
+int level_iter_new(
+	struct table *const *tables, size_t n, struct slice end, unsigned flags, struct iter **ret);
 
 #endif

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Records of the current block are staged until it is full, because the block begins with its highest group. Blocks are sealed as they
- * fill and collect in chunks, which become the parts of one create at the end.
+ * Records of the current block are staged until it is full, because the block begins with its
+ * highest group. Blocks are sealed as they fill and collect in chunks, which become the parts of
+ * one create at the end.
  */
 #include "core/index/table_write.h"
 
@@ -17,11 +18,12 @@
 
 #define CHUNK_BYTES_MIN (64u << 10)
 #define CHUNK_BYTES_MAX (1u << 20)
-#define HASHES_MAX (2u << 20)	   /* of the filter; 16 MiB while the table is written */
-#define PART_BYTES_FULL (6u << 20) /* a plain part of this size ends a table: the limit is CODEC_PLAIN_MAX */
-#define ENTRY_OVERHEAD 6	   /* bytes of a block entry beside key and value, about */
-#define TAIL_BYTES 4096		   /* allowance for properties and footer */
-#define RANGE_BYTES 16		   /* of a fragment beside its keys, about */
+#define HASHES_MAX (2u << 20) /* of the filter; 16 MiB while the table is written */
+#define PART_BYTES_FULL                                                                            \
+	(6u << 20)	 /* a plain part of this size ends a table: the limit is CODEC_PLAIN_MAX */
+#define ENTRY_OVERHEAD 6 /* bytes of a block entry beside key and value, about */
+#define TAIL_BYTES 4096	 /* allowance for properties and footer */
+#define RANGE_BYTES 16	 /* of a fragment beside its keys, about */
 
 struct staged {
 	size_t key, value; /* offsets in `stage` */
@@ -215,8 +217,8 @@ static int end_block(struct table_writer *w, struct error *err)
 	block_builder_done(&b);
 	if (r < 0)
 		return r;
-	struct table_block entry = {staged_record(w, &w->recs[w->nrecs - 1]).key, p.offset, p.sealed,
-		p.plain};
+	struct table_block entry = {
+		staged_record(w, &w->recs[w->nrecs - 1]).key, p.offset, p.sealed, p.plain};
 
 	if (table_index_append(&w->index, &entry, w->last_end) < 0)
 		return no_memory(err);
@@ -245,7 +247,8 @@ static int add_hash(struct table_writer *w, uint64_t hash)
 static int add_to_filter(struct table_writer *w, struct slice key)
 {
 	uint8_t prefix[RECORD_KEY_MAX];
-	size_t len = w->o.fold && w->o.fold->filter_prefix ? w->o.fold->filter_prefix(key, prefix) : 0;
+	size_t len =
+		w->o.fold && w->o.fold->filter_prefix ? w->o.fold->filter_prefix(key, prefix) : 0;
 
 	if (add_hash(w, filter_hash(key)) < 0)
 		return -ENOMEM;
@@ -269,8 +272,8 @@ static void count_group(struct table_properties *p, uint64_t group)
 
 static int stage_record(struct table_writer *w, const struct record *r)
 {
-	struct staged s = {.key_len = r->key.len, .value_len = r->value.len, .group = r->group,
-		.op = r->op};
+	struct staged s = {
+		.key_len = r->key.len, .value_len = r->value.len, .group = r->group, .op = r->op};
 
 	struct staged *recs = grow(w->recs, w->nrecs, &w->caprecs, sizeof(*recs));
 
@@ -301,8 +304,8 @@ static int add_point(struct table_writer *w, const struct record *r, struct erro
 	if ((!same && add_to_filter(w, r->key) < 0) || stage_record(w, r) < 0)
 		return no_memory(err);
 	w->stage_bytes += r->key.len - shared + r->value.len + ENTRY_OVERHEAD;
-	if (w->npoints == 0 && (w->props.first.len == 0 ||
-				       slice_cmp(r->key, buf_slice(&w->props.first)) < 0)) {
+	if (w->npoints == 0 &&
+		(w->props.first.len == 0 || slice_cmp(r->key, buf_slice(&w->props.first)) < 0)) {
 		buf_clear(&w->props.first);
 		if (buf_append_slice(&w->props.first, r->key) < 0)
 			return no_memory(err);
@@ -333,8 +336,8 @@ static int add_range(struct table_writer *w, struct slice first, struct slice en
 		return -ENOMEM;
 	memcpy(keys, first.data, first.len);
 	memcpy(keys + first.len, end.data, end.len);
-	w->ranges[w->nranges++] = (struct record){SLICE(keys, first.len), group, RECORD_RANGE,
-		SLICE(keys + first.len, end.len)};
+	w->ranges[w->nranges++] = (struct record){
+		SLICE(keys, first.len), group, RECORD_RANGE, SLICE(keys + first.len, end.len)};
 	w->range_bytes += 2 * (first.len + end.len + RANGE_BYTES);
 	return 0;
 }
@@ -431,7 +434,8 @@ static int append_ranges(struct table_writer *w, struct table_footer_part *ret, 
 		count_group(&w->props, w->ranges[i].group);
 	if (w->nranges)
 		qsort(w->ranges, w->nranges, sizeof(*w->ranges), by_first_key);
-	r = range_cut(w->ranges, w->nranges, w->o.pins, w->o.npins, &plain, &w->props.ranges, &last);
+	r = range_cut(
+		w->ranges, w->nranges, w->o.pins, w->o.npins, &plain, &w->props.ranges, &last);
 	if (r == 0 && w->nranges) {
 		r = table_writer_cover(w, w->ranges[0].key);
 		if (r == 0)
@@ -479,7 +483,8 @@ static int append_properties(struct table_writer *w, const struct segment_refs *
 	p.dropped = dropped ? *dropped : (struct segment_refs){0};
 	r = table_properties_encode(&p, &plain);
 	r = r < 0 ? no_memory(err)
-		  : append_part(w, ORDINAL_TABLE_PROPERTIES, w->o.codec, buf_slice(&plain), ret, err);
+		  : append_part(
+			    w, ORDINAL_TABLE_PROPERTIES, w->o.codec, buf_slice(&plain), ret, err);
 	buf_done(&plain);
 	return r;
 }

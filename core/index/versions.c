@@ -54,7 +54,8 @@ int versions_add(struct versions *v, uint64_t group, enum record_op op, struct s
 	if (v->n && group >= v->recs[v->n - 1].group)
 		return 0; /* merge.h: a record that two sources hold counts once */
 	if (v->n == v->cap) {
-		struct record *recs = grow(v->recs, v->recs == v->inline_recs, v->cap, sizeof(*recs));
+		struct record *recs =
+			grow(v->recs, v->recs == v->inline_recs, v->cap, sizeof(*recs));
 
 		if (!recs)
 			return -ENOMEM;
@@ -69,8 +70,8 @@ int versions_add(struct versions *v, uint64_t group, enum record_op op, struct s
 int versions_hold(struct versions *v, struct block *b)
 {
 	if (v->nblocks == v->capblocks) {
-		struct block **blocks =
-			grow(v->blocks, v->blocks == v->inline_blocks, v->capblocks, sizeof(*blocks));
+		struct block **blocks = grow(
+			v->blocks, v->blocks == v->inline_blocks, v->capblocks, sizeof(*blocks));
 
 		if (!blocks) {
 			block_unref(b);

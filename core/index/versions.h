@@ -2,8 +2,9 @@
 #ifndef CORE_INDEX_VERSIONS_H
 #define CORE_INDEX_VERSIONS_H
 /*
- * The versions of one key that a point lookup gathers from source after source, newest first, until one ends the search: a put, a
- * delete, or a range delete that hides all older ones. Keeps the blocks that values are borrowed from. Belongs to one thread.
+ * The versions of one key that a point lookup gathers from source after source, newest first, until
+ * one ends the search: a put, a delete, or a range delete that hides all older ones. Keeps the
+ * blocks that values are borrowed from. Belongs to one thread.
  */
 #include "core/index/block_cache.h"
 #include "core/index/record.h"
@@ -28,7 +29,8 @@ void versions_init(struct versions *v, struct slice key, uint64_t view);
 void versions_done(struct versions *v);
 /* A range delete of this group covers the key. */
 void versions_cover(struct versions *v, uint64_t group);
-/* The next version, older than those before; sets `ended` where it ends the search. Value is borrowed. 0, -ENOMEM. */
+/* The next version, older than those before; sets `ended` where it ends the search. Value is
+ * borrowed. 0, -ENOMEM. */
 int versions_add(struct versions *v, uint64_t group, enum record_op op, struct slice value);
 /* Keeps `b` (takes the reference, also on failure) until versions_done. 0, -ENOMEM. */
 int versions_hold(struct versions *v, struct block *b);

@@ -79,10 +79,13 @@ static bool renew(struct lease *l)
 		end_for_good(l);
 		return true;
 	}
+	if (r == -ECANCELED) { /* the store was told to shut down */
+		lease_cancel(l);
+		return false;
+	}
 	if (r < 0) {
-		if (r != -ECANCELED)
-			diag_limited(&l->failing, DIAG_WARNING, "log", "epoch=%llu lease not renewed: %s",
-				(unsigned long long)l->o.epoch, error_text(&err, r));
+		diag_limited(&l->failing, DIAG_WARNING, "log", "epoch=%llu lease not renewed: %s",
+			(unsigned long long)l->o.epoch, error_text(&err, r));
 		return false;
 	}
 	/* A tenth less than what a successor waits: clocks run at different rates. */

@@ -192,8 +192,7 @@ uint64_t log_open_group(struct log *l)
 
 uint64_t log_acked(struct log *l)
 {
-	/* W6: tables may hold what is acknowledged, nothing else. */
-	return planted(PLANTED_RULE_W6) ? atomic_load(&l->closed_group) : atomic_load(&l->acked);
+	return atomic_load(&l->acked);
 }
 
 uint64_t log_closed(struct log *l)

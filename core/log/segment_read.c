@@ -223,7 +223,7 @@ static int read_segment(struct tail_read *t, const struct envelope *e, bool *ret
 	struct journal *ret_journal, struct error *err)
 {
 	struct segment_footer f;
-	struct piece p;
+	struct piece p = {0};
 	int r;
 
 	if (t->tail_len < FOOTER_BYTES)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * One thread accepts; each connection has a thread of a bounded pool, because an operation (flush) may take long.
- * This is the one part of core that waits on sockets rather than through env: simulated volumes have no control socket.
+ * One thread accepts; each connection has a thread of a bounded pool, because an operation (flush)
+ * may take long. This is the one part of core that waits on sockets rather than through env:
+ * simulated volumes have no control socket.
  */
 #include "core/net/control.h"
 
@@ -49,21 +50,26 @@ int control_path(const char *canonical_url, bool make, char *out, size_t size, s
 		(void)snprintf(dir, sizeof dir, "%s/zerofs", runtime);
 	else
 		(void)snprintf(dir, sizeof dir, "/tmp/zerofs-%u", geteuid());
-	(void)crypto_generichash(hash, sizeof hash, (const uint8_t *)canonical_url, strlen(canonical_url), NULL, 0);
+	(void)crypto_generichash(
+		hash, sizeof hash, (const uint8_t *)canonical_url, strlen(canonical_url), NULL, 0);
 	sodium_bin2hex(id, sizeof id, hash, sizeof hash);
 	if ((size_t)snprintf(out, size, "%s/%s.sock", dir, id) >= size)
-		return error_set(err, -ENAMETOOLONG, "the runtime directory %s has too long a name", dir);
+		return error_set(
+			err, -ENAMETOOLONG, "the runtime directory %s has too long a name", dir);
 	if (!make)
 		return 0;
 	if (mkdir(dir, 0700) < 0 && errno != EEXIST)
-		return error_set(err, -errno, "cannot make the directory %s: %s", dir, strerror(errno));
-	if (lstat(dir, &st) < 0 || !S_ISDIR(st.st_mode) || st.st_uid != geteuid() || (st.st_mode & 077))
-		return error_set(err, -EACCES, "%s is not a private directory of this user; remove it", dir);
+		return error_set(
+			err, -errno, "cannot make the directory %s: %s", dir, strerror(errno));
+	if (lstat(dir, &st) < 0 || !S_ISDIR(st.st_mode) || st.st_uid != geteuid() ||
+		(st.st_mode & 077))
+		return error_set(
+			err, -EACCES, "%s is not a private directory of this user; remove it", dir);
 	return 0;
 }
 
-/* Reads up to a newline; the line without it, or NULL at the end, on time-out, on lines that are too long, and when
- * `stop_event` (-1 = none) is readable. */
+/* Reads up to a newline; the line without it, or NULL at the end, on time-out, on lines that are
+ * too long, and when `stop_event` (-1 = none) is readable. */
 static char *read_line(int fd, int stop_event, size_t max, int timeout_ms)
 {
 	CLEANUP(free_p) char *line = malloc(max + 1);
@@ -113,7 +119,8 @@ static json_t *answer(struct control *c, const char *line)
 	const char *op = request ? json_string_value(json_object_get(request, "op")) : NULL;
 	CLEANUP(free_p) char *text = NULL;
 	struct error e = {0};
-	int r = op ? c->ops.call(c->ops.arg, op, &text, &e) : error_set(&e, -EINVAL, "the request has no \"op\"");
+	int r = op ? c->ops.call(c->ops.arg, op, &text, &e)
+		   : error_set(&e, -EINVAL, "the request has no \"op\"");
 	json_t *out;
 
 	json_decref(request);
@@ -130,7 +137,8 @@ static void serve_connection(struct work *w)
 	struct connection *n = (struct connection *)w; /* its first member */
 
 	for (;;) {
-		CLEANUP(free_p) char *line = read_line(n->fd, n->control->stop_event, REQUEST_MAX, 10000);
+		CLEANUP(free_p)
+		char *line = read_line(n->fd, n->control->stop_event, REQUEST_MAX, 10000);
 
 		if (!line)
 			break;
@@ -138,7 +146,8 @@ static void serve_connection(struct work *w)
 		CLEANUP(free_p) char *text = out ? json_dumps(out, JSON_COMPACT) : NULL;
 
 		json_decref(out);
-		if (!text || write_all(n->fd, text, strlen(text)) < 0 || write_all(n->fd, "\n", 1) < 0)
+		if (!text || write_all(n->fd, text, strlen(text)) < 0 ||
+			write_all(n->fd, "\n", 1) < 0)
 			break;
 	}
 	(void)close(n->fd);
@@ -225,12 +234,14 @@ static int listen_at(struct control *c, const char *path, struct error *err)
 		return error_set(err, -EADDRINUSE, "another process listens on %s", path);
 	}
 	(void)unlink(path); /* left by a process that died; bind says what is wrong otherwise */
-	if (bind(c->listener, (struct sockaddr *)&c->addr, sizeof c->addr) < 0 || listen(c->listener, 8) < 0)
+	if (bind(c->listener, (struct sockaddr *)&c->addr, sizeof c->addr) < 0 ||
+		listen(c->listener, 8) < 0)
 		return error_set(err, -errno, "cannot listen on %s: %s", path, strerror(errno));
 	return 0;
 }
 
-int control_start(const char *path, const struct control_ops *ops, struct control **ret, struct error *err)
+int control_start(
+	const char *path, const struct control_ops *ops, struct control **ret, struct error *err)
 {
 	struct control *c = calloc(1, sizeof *c);
 
@@ -273,7 +284,8 @@ void control_stop(struct control *c)
 	free(c);
 }
 
-int control_call(const char *path, const char *op, uint64_t timeout_ms, char **ret_json, struct error *err)
+int control_call(
+	const char *path, const char *op, uint64_t timeout_ms, char **ret_json, struct error *err)
 {
 	CLEANUP(close_fd_p) int fd = connect_to(path, err);
 	CLEANUP(free_p) char *request = NULL;

@@ -242,8 +242,8 @@ int store_put(struct store *s, const char *key, struct slice body, struct error 
 
 static int get_all(struct store *s, const char *key, size_t max, struct buf *out, struct error *err)
 {
-	size_t first = max < GET_ALL_FIRST ? max : GET_ALL_FIRST, got;
-	uint64_t size, size_again;
+	size_t first = max < GET_ALL_FIRST ? max : GET_ALL_FIRST, got = 0;
+	uint64_t size = 0, size_again = 0;
 
 	if (buf_reserve(out, first) < 0)
 		return error_set(err, -ENOMEM, "%s: no memory for %zu bytes", key, first);

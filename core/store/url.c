@@ -172,7 +172,7 @@ static int parse_bandwidth(const char *name, const char *value, uint64_t *ret, s
 static int parse_parameter(char *text, struct address *a, struct error *err)
 {
 	char *value = strchr(text, '=');
-	uint64_t ms;
+	uint64_t ms = 0;
 	int r;
 
 	if (!value)

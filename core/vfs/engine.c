@@ -43,6 +43,9 @@ static const struct vfs_ops engine_ops = {
 
 int engine_enter(struct vfs_engine *e)
 {
+	/* A writer that was replaced never answers again. */
+	if (e->log && log_fenced(e->log))
+		return -ESTALE;
 	return e->o.may_answer ? e->o.may_answer(e->o.arg) : 0;
 }
 
@@ -250,7 +253,7 @@ void vfs_engine_free(struct vfs_engine *e)
 	if (!e)
 		return;
 	inode_table_done(e);
-	owner_done(e);
+	assert(list_empty(&e->groups)); /* each was acknowledged or dropped */
 	mutex_done(&e->groups_lock);
 	mutex_done(&e->rename);
 	alloc_done(&e->alloc);

@@ -150,7 +150,8 @@ int64_t engine_read(struct vfs *v, struct vfs_file *f, uint64_t offset, void *bu
 		len = size - offset;
 	r = data_read(&i->data, GROUP_NOW, offset, len, buf, inode_size_of, &got, NULL);
 	if (r < 0)
-		return engine_read_error(r);
+		/* What a fenced writer had not sent yet can no longer be read. */
+		return e->log && log_fenced(e->log) ? -ESTALE : engine_read_error(r);
 	attr_accessed(f);
 	return (int64_t)got;
 }
@@ -297,10 +298,7 @@ int engine_fsync(struct vfs *v, struct vfs_file *f, bool datasync)
 int engine_flush(struct vfs *v, struct vfs_file *f)
 {
 	struct vfs_engine *e = engine_of(v);
-	int r = engine_enter(e);
 
-	if (r < 0)
-		return r;
 	/* What a fenced writer still held will never be stored, and this file may have a part in it. */
 	if (!e->log || !log_fenced(e->log) || !handle_writable(f) || atomic_exchange(&f->told, true))
 		return 0;

@@ -230,6 +230,7 @@ static int read_record(struct vfs_engine *e, uint64_t number, struct buf *value,
 	struct index_info info = {0};
 	int r = index_get(e->index, GROUP_NOW, key_slice(&k), 0, value, &info, NULL);
 
+	*ret_newest = 0;
 	if (r == -ENOENT)
 		return -ESTALE;
 	if (r < 0)
@@ -423,6 +424,8 @@ void inode_table_refresh(struct vfs_engine *e)
 		for (size_t left = s->map.count; left; left--) {
 			struct inode *i = list_first(&s->clock, struct inode, clock);
 
+			if (!i)
+				break; /* others evicted them while this thread was reading */
 			list_move_back(&s->clock, &i->clock);
 			if (i->state != INODE_READY)
 				continue;

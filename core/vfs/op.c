@@ -118,6 +118,12 @@ void op_encode(struct inode *i)
 	leave_list(i);
 }
 
+void op_forget(struct inode *i)
+{
+	index_unreserve(group_records(i->group), i->reserved, 1);
+	leave_list(i);
+}
+
 int64_t op_correction(const struct inode *i)
 {
 	return (int64_t)i->data.allocated - i->moved - i->touched_offset;
@@ -159,8 +165,7 @@ static void mark(struct op *op, struct inode *i)
 	if (i->group && i->group != op->group) {
 		assert(i->group->number < op->group->number);
 		if (planted(PLANTED_NO_ENCODE_ON_TOUCH)) {
-			index_unreserve(group_records(i->group), i->reserved, 1);
-			leave_list(i);
+			op_forget(i);
 		} else {
 			encode_older(i);
 		}

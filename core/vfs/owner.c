@@ -127,20 +127,45 @@ static int owner_encode(void *arg, struct group *g)
 	return 0;
 }
 
-static void owner_acked(void *arg, struct group *g)
+static void forget_members(struct vfs_engine *e, struct group *g, struct group_inodes *gi)
 {
-	struct vfs_engine *e = arg;
-	struct group_inodes *gi = op_group_members(g);
-
-	quota_refresh(e);
-	if (!gi)
-		return;
 	atomic_fetch_sub(&e->quota.pending_bytes, atomic_load(&gi->pending_bytes));
 	mutex_lock(&e->groups_lock);
 	list_remove(&gi->all);
 	*group_vfs(g) = NULL;
 	mutex_unlock(&e->groups_lock);
 	free(gi);
+}
+
+static void owner_acked(void *arg, struct group *g)
+{
+	struct vfs_engine *e = arg;
+	struct group_inodes *gi = op_group_members(g);
+
+	quota_acked(e, g);
+	if (gi)
+		forget_members(e, g, gi);
+}
+
+/* The log has ended (fenced, shut down): inodes stay as they are in memory, but no group holds them any more. */
+static void owner_dropped(void *arg, struct group *g)
+{
+	struct vfs_engine *e = arg;
+	struct group_inodes *gi = op_group_members(g);
+	struct inode *i;
+
+	if (!gi)
+		return;
+	while ((i = first_member(e, gi))) {
+		rwlock_wrlock(&i->lock);
+		if (i->group == g)
+			op_forget(i);
+		rwlock_unlock(&i->lock);
+		inode_unref(i);
+	}
+	while ((i = pop_touched(e, gi)))
+		inode_unref(i);
+	forget_members(e, g, gi);
 }
 
 void owner_init(struct vfs_engine *e, struct data_owner_ops *ret)
@@ -150,16 +175,7 @@ void owner_init(struct vfs_engine *e, struct data_owner_ops *ret)
 		.file_unref = owner_file_unref,
 		.encode = owner_encode,
 		.acked = owner_acked,
+		.dropped = owner_dropped,
 		.arg = e,
 	};
-}
-
-void owner_done(struct vfs_engine *e)
-{
-	struct group_inodes *gi, *next;
-
-	list_for_each_safe (gi, next, &e->groups, all) {
-		list_remove(&gi->all);
-		free(gi);
-	}
 }

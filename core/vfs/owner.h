@@ -7,7 +7,5 @@
 struct vfs_engine;
 
 void owner_init(struct vfs_engine *e, struct data_owner_ops *ret);
-/* Frees what groups that were never acknowledged left behind. */
-void owner_done(struct vfs_engine *e);
 
 #endif

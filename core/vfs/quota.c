@@ -4,11 +4,11 @@
 #include "core/base/cleanup.h"
 #include "core/vfs/op.h"
 
-static int read_usage(struct vfs_engine *e, unsigned flags, struct usage_record *ret)
+static int read_usage(struct vfs_engine *e, struct usage_record *ret)
 {
 	CLEANUP(buf_done) struct buf value = BUF_INIT;
 	struct key k = key_counter(COUNTER_USAGE);
-	int r = index_get(e->index, GROUP_NOW, key_slice(&k), flags, &value, NULL, NULL);
+	int r = index_get(e->index, GROUP_NOW, key_slice(&k), 0, &value, NULL, NULL);
 
 	if (r == -ENOENT) {
 		*ret = (struct usage_record){0};
@@ -20,7 +20,7 @@ static int read_usage(struct vfs_engine *e, unsigned flags, struct usage_record 
 int quota_load(struct vfs_engine *e)
 {
 	struct usage_record u;
-	int r = read_usage(e, 0, &u);
+	int r = read_usage(e, &u);
 
 	if (r < 0)
 		return engine_read_error(r);
@@ -30,12 +30,9 @@ int quota_load(struct vfs_engine *e)
 	return 0;
 }
 
-void quota_refresh(struct vfs_engine *e)
+void quota_acked(struct vfs_engine *e, struct group *g)
 {
-	struct usage_record u;
-
-	if (read_usage(e, INDEX_CACHED, &u) == 0)
-		atomic_store(&e->quota.used_bytes, u.bytes);
+	atomic_fetch_add(&e->quota.used_bytes, group_usage_bytes(g));
 }
 
 uint64_t quota_used(const struct quota *q)
@@ -117,7 +114,6 @@ int quota_admit(struct vfs_engine *e, struct inode *i, uint64_t offset, uint64_t
 		r = engine_wait_durable(e, atomic_load(&e->last_changed), NULL);
 	if (r < 0)
 		return r;
-	quota_refresh(e);
 	if (i)
 		r = growth(i, offset, len, &more);
 	if (r < 0)

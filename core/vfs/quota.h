@@ -9,6 +9,7 @@
 #include <stdatomic.h>
 #include <stdint.h>
 
+struct group;
 struct vfs_engine;
 struct inode;
 struct group_inodes;
@@ -20,8 +21,8 @@ struct quota {
 
 /* Reads the stored counter. Waits for the store. */
 int quota_load(struct vfs_engine *e);
-/* Reads it again as far as it is in memory. Never waits. */
-void quota_refresh(struct vfs_engine *e);
+/* The group is acknowledged: what it booked counts from now on. */
+void quota_acked(struct vfs_engine *e, struct group *g);
 uint64_t quota_used(const struct quota *q); /* bytes, pending ones included */
 /*
  * Whether `len` bytes at `offset` may be added to the file (NULL: to anything). No locks held; may wait for a commit.

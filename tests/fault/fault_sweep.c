@@ -223,8 +223,7 @@ static void run_script(struct attempt *a, struct volume *v, struct store *fault)
 	if (a->mode && a->mode->cut && a->struck) {
 		script_close_files(&s);
 		volume_abandon(v);
-		check_reopened(
-			a, synced, k < script_length && script_steps[k].syncs ? k + 1 : k);
+		check_reopened(a, synced, k < script_length && script_steps[k].syncs ? k + 1 : k);
 		return;
 	}
 	int r = script_snapshot(s.vfs, &seen);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * The index against a naive list of all records: groups (two open at a time), lookups and scans in pinned views, flush, merge,
- * replay after a reopening. And readers beside a writer, a flusher and a merger.
+ * The index against a naive list of all records: groups (two open at a time), lookups and scans in
+ * pinned views, flush, merge, replay after a reopening. And readers beside a writer, a flusher and
+ * a merger.
  */
 #include "core/base/thread.h"
 #include "core/index/manifest_internal.h"
@@ -24,7 +25,7 @@ struct world {
 	struct index_writer writer;
 	struct naive m;
 	struct rng rng;
-	uint64_t group; /* the last one begun */
+	uint64_t group;					   /* the last one begun */
 	struct index_group *open[2], *waiting[GROUPS_MAX]; /* begun; sealed and not acknowledged */
 	uint64_t open_number[2];
 	size_t nopen, nwaiting;
@@ -38,9 +39,16 @@ struct world {
 
 static struct index_options options(const struct world *w)
 {
-	return (struct index_options){.store = w->store, .keys = w->keys, .fold = &sums,
-		.budget = w->budget, .memtable_bytes = 6000, .table_bytes = 3000, .level1_bytes = 12000,
-		.block_bytes = 256, .block_cache_bytes = 16384, .codec = {.codec = CODEC_LZ4}};
+	return (struct index_options){.store = w->store,
+		.keys = w->keys,
+		.fold = &sums,
+		.budget = w->budget,
+		.memtable_bytes = 6000,
+		.table_bytes = 5000,
+		.level1_bytes = 12000,
+		.block_bytes = 256,
+		.block_cache_bytes = 16384,
+		.codec = {.codec = CODEC_LZ4}};
 }
 
 static int apply_take_over(void *arg, struct manifest *m, struct error *err)
@@ -101,7 +109,8 @@ static void world_free(struct world *w)
 
 static void random_key(struct world *w, char key[12])
 {
-	snprintf(key, 12, "%u%03u", (unsigned)rng_below(&w->rng, 3), (unsigned)rng_below(&w->rng, KEYS));
+	snprintf(key, 12, "%u%03u", (unsigned)rng_below(&w->rng, 3),
+		(unsigned)rng_below(&w->rng, KEYS));
 }
 
 /* ---- groups ---- */
@@ -289,7 +298,8 @@ static void reopen(struct world *w)
 
 static uint64_t some_view(struct world *w)
 {
-	return w->npins && rng_chance(&w->rng, 1, 2) ? w->pins[rng_below(&w->rng, w->npins)] : GROUP_NOW;
+	return w->npins && rng_chance(&w->rng, 1, 2) ? w->pins[rng_below(&w->rng, w->npins)]
+						     : GROUP_NOW;
 }
 
 static void check_get(struct world *w, const char *key, uint64_t view)
@@ -305,9 +315,11 @@ static void check_get(struct world *w, const char *key, uint64_t view)
 		/* Asked for again it is there, and then it is in memory. */
 		r = index_get(w->ix, view, SLICE_STR(key), 0, &out, &info, NULL);
 		buf_clear(&out);
-		ck_assert_int_eq(index_get(w->ix, view, SLICE_STR(key), flags, &out, &info, NULL), r);
+		ck_assert_int_eq(
+			index_get(w->ix, view, SLICE_STR(key), flags, &out, &info, NULL), r);
 	}
-	ck_assert_msg(r == (has ? 0 : -ENOENT), "key %s in view %llu: %d", key, (unsigned long long)view, r);
+	ck_assert_msg(r == (has ? 0 : -ENOENT), "key %s in view %llu: %d", key,
+		(unsigned long long)view, r);
 	ck_assert(!has || sum_number(buf_slice(&out)) % SUM_MODULO == want);
 	ck_assert(!has || (info.merged >= 1 && info.newest > 0));
 	buf_done(&out);
@@ -350,7 +362,8 @@ static void check_scan(struct world *w)
 	index_scan_close(s);
 }
 
-/* All stored versions, folded here, give the newest view; those of the tables alone have no group behind the last one there. */
+/* All stored versions, folded here, give the newest view; those of the tables alone have no group
+ * behind the last one there. */
 static void check_versions(struct world *w)
 {
 	struct naive all = {0};
@@ -360,7 +373,8 @@ static void check_versions(struct world *w)
 
 	ck_assert_int_eq(index_scan_versions(w->ix, SLICE_STR("0"), SLICE_STR("9"), &s, NULL), 0);
 	while ((r = index_scan_next(s, &rec, NULL)) == 1) {
-		struct naive_record n = {.group = rec.group, .op = rec.op,
+		struct naive_record n = {.group = rec.group,
+			.op = rec.op,
 			.number = sum_number(rec.value) % SUM_MODULO};
 
 		memcpy(n.key, rec.key.data, rec.key.len);
@@ -375,11 +389,13 @@ static void check_versions(struct world *w)
 		char key[12];
 
 		random_key(w, key);
-		ck_assert_int_eq(naive_get(&all, GROUP_NOW, key, &is), naive_get(&w->m, GROUP_NOW, key, &want));
+		ck_assert_int_eq(naive_get(&all, GROUP_NOW, key, &is),
+			naive_get(&w->m, GROUP_NOW, key, &want));
 		ck_assert_uint_eq(is, want);
 	}
 	naive_done(&all);
-	ck_assert_int_eq(index_scan_table_versions(w->ix, SLICE_STR("0"), SLICE(NULL, 0), &s, NULL), 0);
+	ck_assert_int_eq(
+		index_scan_table_versions(w->ix, SLICE_STR("0"), SLICE(NULL, 0), &s, NULL), 0);
 	while ((r = index_scan_next(s, &rec, NULL)) == 1)
 		ck_assert_uint_le(rec.group, last_group(w));
 	ck_assert_int_eq(r, 0);
@@ -469,19 +485,23 @@ START_TEST(bad_journals)
 	w->m.n = 0;
 	index_forget_memtables(w->ix, 0);
 	for (size_t i = 0; i < block.len; i++) {
-		ck_assert_int_eq(index_group_replay(w->ix, w->journals[0].group, SLICE(block.data, i), &err),
+		ck_assert_int_eq(
+			index_group_replay(w->ix, w->journals[0].group, SLICE(block.data, i), &err),
 			-EBADMSG);
 	}
-	ck_assert_int_eq(index_group_replay(w->ix, w->journals[0].group + 1, buf_slice(&block), NULL),
+	ck_assert_int_eq(
+		index_group_replay(w->ix, w->journals[0].group + 1, buf_slice(&block), NULL),
 		-EBADMSG);
-	ck_assert_int_eq(index_group_replay(w->ix, w->journals[0].group, buf_slice(&block), NULL), 0);
-	ck_assert_int_eq(index_group_replay(w->ix, w->journals[0].group, buf_slice(&block), NULL),
-		-EBADMSG);
+	ck_assert_int_eq(
+		index_group_replay(w->ix, w->journals[0].group, buf_slice(&block), NULL), 0);
+	ck_assert_int_eq(
+		index_group_replay(w->ix, w->journals[0].group, buf_slice(&block), NULL), -EBADMSG);
 	world_free(w);
 }
 END_TEST
 
-/* A follower whose tables were deleted learns that there is something newer; for the writer it is damage. */
+/* A follower whose tables were deleted learns that there is something newer; for the writer it is
+ * damage. */
 START_TEST(gone_table)
 {
 	struct world *w = world_new();
@@ -522,7 +542,8 @@ struct race {
 	_Atomic bool stop;
 };
 
-/* Group g puts g under every key, so a reader sees one group everywhere, and none older than what was complete. */
+/* Group g puts g under every key, so a reader sees one group everywhere, and none older than what
+ * was complete. */
 static void read_race(void *arg)
 {
 	struct race *r = arg;
@@ -568,7 +589,8 @@ static void maintain_race(void *arg)
 
 		if (upto)
 			ck_assert_int_eq(
-				index_flush(r->w->ix, upto, (struct log_place){1, upto}, 0, NULL), 0);
+				index_flush(r->w->ix, upto, (struct log_place){1, upto}, 0, NULL),
+				0);
 		ck_assert_int_ge(index_merge(r->w->ix, UINT64_MAX, &blocked, NULL), 0);
 	}
 }

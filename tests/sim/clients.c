@@ -15,6 +15,7 @@
 
 #define WRITE_MAX 49152u
 #define FILE_LIMIT 400000u
+#define HUGE_LIMIT 4000000u
 #define NODES_MAX 24
 #define BLIND_STEPS 6
 
@@ -350,7 +351,10 @@ static void pick_op(struct client *c, struct tree *t, struct op *op)
 	op->kind = pick_kind(c, t);
 	op->seed = rng_next(&c->rng);
 	op->len = pick_size(c);
-	op->offset = rng_chance(&c->rng, 1, 4) ? 4096 * rng_below(&c->rng, 80) : rng_below(&c->rng, 60000);
+	if (c->wr->w->o.huge && rng_chance(&c->rng, 1, 4))
+		op->offset = rng_below(&c->rng, HUGE_LIMIT - WRITE_MAX);
+	else
+		op->offset = rng_chance(&c->rng, 1, 4) ? 4096 * rng_below(&c->rng, 80) : rng_below(&c->rng, 60000);
 	switch (op->kind) {
 	case OP_CREATE:
 	case OP_MKDIR:
@@ -396,20 +400,20 @@ static void pick_op(struct client *c, struct tree *t, struct op *op)
 }
 
 /* Operations whose outcome the model does not know. */
-static bool is_unclear(struct tree *t, const struct op *op)
+static bool is_unclear(struct tree *t, const struct op *op, uint64_t limit)
 {
 	const struct node *a = tree_find(t, op->path), *b = tree_find(t, op->path2);
 
 	if (op->kind == OP_COPY) /* one file onto itself, or nothing to copy */
 		return !a || !b || a == b || a->type != NODE_FILE || b->type != NODE_FILE ||
-			op->offset >= a->size || op->seed + op->len > FILE_LIMIT;
+			op->offset >= a->size || op->seed + op->len > limit;
 	if (op->kind == OP_MODE || op->kind == OP_XATTR)
 		return a && a->type == NODE_LINK;
 	if (op->kind == OP_APPEND)
-		return a && a->size + op->len > FILE_LIMIT;
+		return a && a->size + op->len > limit;
 	if (op->kind == OP_EXCHANGE)
 		return a == b;
-	return op->offset + op->len > FILE_LIMIT;
+	return op->offset + op->len > limit;
 }
 
 /* ---- one step ---- */
@@ -447,7 +451,7 @@ static bool step_change(struct client *c, unsigned domain)
 	uint64_t index;
 
 	pick_op(c, oracle_tree(o, domain), &op);
-	if (is_unclear(oracle_tree(o, domain), &op))
+	if (is_unclear(oracle_tree(o, domain), &op, c->wr->w->o.huge ? HUGE_LIMIT : FILE_LIMIT))
 		return true;
 	index = oracle_begin(o, domain, &op, &expected);
 	r = do_op(c, domain, &op, sync ? VFS_WRITE_SYNC : 0);

@@ -229,8 +229,6 @@ static void finding(void *arg, const char *what)
 {
 	struct findings *f = arg;
 
-	if (getenv("SIM_TMP") && (strstr(what, "bytes allocated, but") || strstr(what, "beyond the end") || strstr(what, "the usage counter says")))
-		return;
 	f->n++;
 	if (f->print)
 		fprintf(stderr, "fsck: %s\n", what);

@@ -26,6 +26,7 @@ struct world_options seed_options(uint64_t seed)
 		.two_writers = seed % 4 == 2,
 		.follower = seed % 4 == 3 || seed % 16 == 6,
 		.strict = seed / 4 % 2 == 1,
+		.huge = seed % 8 == 0,
 	};
 }
 

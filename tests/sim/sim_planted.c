@@ -18,7 +18,7 @@
 #define JOBS_MAX 16
 
 /* Which seeds are worth running for a rule. */
-enum seeds_kind { ANY, TWO_WRITERS, STRICT, FOLLOWER, SCRIPT };
+enum seeds_kind { ANY, TWO_WRITERS, STRICT, FOLLOWER, HUGE_FILES, SCRIPT };
 
 struct rule {
 	enum planted bug;
@@ -30,7 +30,7 @@ static const struct rule rules[] = {
 	{PLANTED_FLUSH_UNACKED, ANY},
 	{PLANTED_NO_ENCODE_ON_TOUCH, ANY},
 	{PLANTED_NONCE_REUSE, ANY},
-	{PLANTED_DROP_RANGE_DELETE, ANY},
+	{PLANTED_DROP_RANGE_DELETE, HUGE_FILES},
 	{PLANTED_ACK_OUT_OF_ORDER, ANY},
 	{PLANTED_EQUAL_HASH_LOST, ANY},
 	{PLANTED_FORGET_DEBIT, ANY},
@@ -39,7 +39,7 @@ static const struct rule rules[] = {
 	{PLANTED_SHORT_BODY, ANY},
 	{PLANTED_RULE_W3, TWO_WRITERS},
 	{PLANTED_RULE_W4, ANY},
-	{PLANTED_RULE_W6, ANY},
+	{PLANTED_RULE_W6, SCRIPT},
 	{PLANTED_RULE_W7, ANY},
 	{PLANTED_RULE_T2, SCRIPT},
 	{PLANTED_RULE_T3, SCRIPT},
@@ -49,7 +49,7 @@ static const struct rule rules[] = {
 	{PLANTED_RULE_M2, SCRIPT},
 	{PLANTED_RULE_M3, SCRIPT},
 	{PLANTED_RULE_D2, SCRIPT},
-	{PLANTED_RULE_D4, ANY},
+	{PLANTED_RULE_D4, SCRIPT},
 	{PLANTED_RULE_D7, SCRIPT},
 	{PLANTED_RULE_L2, STRICT},
 	{PLANTED_RULE_L3, STRICT},
@@ -68,6 +68,8 @@ static uint64_t seed_of(enum seeds_kind kind, uint64_t n)
 		return 8 * n + 6;
 	case FOLLOWER:
 		return 4 * n + 3;
+	case HUGE_FILES:
+		return 8 * n + 8;
 	case ANY:
 	case SCRIPT:
 		break;

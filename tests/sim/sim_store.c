@@ -356,6 +356,8 @@ static enum sim_verdict ask_hook(struct handle *h, enum sim_stage stage, const s
 	struct sim_store *s = h->s;
 	struct sim_request r = {.op = c->op, .key = c->key, .link = h->link, .result = result};
 
+	r.after = c->op == STORE_LIST ? c->after : NULL;
+
 	if (!s->hook)
 		return SIM_PASS;
 	if (m && m->blob)
@@ -673,6 +675,14 @@ void sim_store_force(struct sim_store *s, const char *key, struct slice body)
 		sim_fail("out of memory in the simulated store");
 	land_until(s, sim_now_ns());
 	(void)take_effect(s, &m); /* a PUT always does */
+}
+
+void sim_store_forget(struct sim_store *s)
+{
+	s->nmessages = 0;
+	free(s->salts);
+	s->salts = NULL;
+	s->nsalts = s->salts_cap = 0;
 }
 
 void sim_store_print(struct sim_store *s)

@@ -52,7 +52,7 @@ enum sim_verdict {
 };
 struct sim_request {
 	enum store_op op;
-	const char *key;
+	const char *key, *after; /* after: of a LIST, NULL = from the first */
 	struct sim_link *link;
 	struct slice body; /* of a write */
 	int result;	   /* at SIM_REPLY */
@@ -99,6 +99,8 @@ size_t sim_store_count(struct sim_store *s, const char *prefix);
 void sim_store_delete(struct sim_store *s, const char *key);
 /* Replaces or creates, as nobody legitimate would. */
 void sim_store_force(struct sim_store *s, const char *key, struct slice body);
+/* Another history begins: names and salts may come again. */
+void sim_store_forget(struct sim_store *s);
 /* All objects in a line each, for reports. */
 void sim_store_print(struct sim_store *s);
 

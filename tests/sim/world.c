@@ -111,6 +111,7 @@ static void choose_sizes(struct world *w)
 	c->kdf_passes = 1;
 	c->uploads = 3;
 	c->seal_threads = 1;
+	c->collect_segments = rng_range(r, 1, 16);
 	c->strict_lease = w->o.strict;
 }
 

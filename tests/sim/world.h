@@ -21,6 +21,7 @@ struct world_options {
 	uint64_t seed;
 	unsigned ops, crashes; /* at least so many of each */
 	bool two_writers, follower, strict;
+	bool huge; /* files of many chunks */
 	bool verbose;
 };
 

@@ -2,12 +2,13 @@
 #ifndef TESTS_UNIT_INDEX_FIXTURE_H
 #define TESTS_UNIT_INDEX_FIXTURE_H
 /*
- * What the tests of core/index share: a toy kind of value with deltas and references, and a naive model that keeps
- * every record that was ever written in a list.
+ * What the tests of core/index share: a toy kind of value with deltas and references, and a naive
+ * model that keeps every record that was ever written in a list.
  *
- * Values are numbers of 8 bytes, perhaps followed by padding. A put says what the number is, a delta what to add to it, modulo 1000.
- * A version refers to as many bytes as its number, in the segment that the last byte of the key picks. Keys of
- * more than two bytes have their first two as filter prefix.
+ * Values are numbers of 8 bytes, perhaps followed by padding. A put says what the number is, a
+ * delta what to add to it, modulo 1000. A version refers to as many bytes as its number, in the
+ * segment that the last byte of the key picks. Keys of more than two bytes have their first two as
+ * filter prefix.
  */
 #include "core/base/bytes.h"
 #include "core/index/index_internal.h"
@@ -32,7 +33,8 @@ static inline int sum_fold(const struct record *versions, size_t n, bool complet
 	for (size_t i = 0; i < n; i++) {
 		if (versions[i].value.len < 8)
 			return -EBADMSG;
-		ck_assert(versions[i].op == RECORD_DELTA || (versions[i].op == RECORD_PUT && i == n - 1));
+		ck_assert(versions[i].op == RECORD_DELTA ||
+			  (versions[i].op == RECORD_PUT && i == n - 1));
 		ck_assert(i == 0 || versions[i].group < versions[i - 1].group);
 		sum = (sum + sum_number(versions[i].value)) % SUM_MODULO;
 	}
@@ -171,7 +173,8 @@ static inline int naive_cmp(const void *a, const void *b)
 	return iter_cmp(&rx, &ry);
 }
 
-/* ---- an iterator over a sorted list of naive records, without range deletes that begin before a seek ---- */
+/* ---- an iterator over a sorted list of naive records, without range deletes that begin before a
+ * seek ---- */
 
 struct naive_iter {
 	struct iter iter;
@@ -260,12 +263,18 @@ static inline void shop_close(struct shop *s)
 	store_close(s->store);
 }
 
-static inline struct table_writer *shop_writer(struct shop *s, uint64_t block_bytes, const uint64_t *pins,
-	size_t npins)
+static inline struct table_writer *shop_writer(
+	struct shop *s, uint64_t block_bytes, const uint64_t *pins, size_t npins)
 {
-	struct table_writer_options o = {.store = s->store, .keys = s->keys, .fold = &sums,
-		.budget = s->budget, .table_bytes = 4 << 20, .block_bytes = block_bytes,
-		.codec = {.codec = CODEC_LZ4}, .pins = pins, .npins = npins};
+	struct table_writer_options o = {.store = s->store,
+		.keys = s->keys,
+		.fold = &sums,
+		.budget = s->budget,
+		.table_bytes = 4 << 20,
+		.block_bytes = block_bytes,
+		.codec = {.codec = CODEC_LZ4},
+		.pins = pins,
+		.npins = npins};
 	struct table_writer *w = NULL;
 	struct error err = {0};
 	int r = table_writer_new(&o, (struct table_id){1, s->counter++}, NULL, &w, &err);
@@ -274,8 +283,8 @@ static inline struct table_writer *shop_writer(struct shop *s, uint64_t block_by
 	return w;
 }
 
-static inline void shop_add(struct table_writer *w, const char *key, uint64_t group, enum record_op op,
-	struct slice value)
+static inline void shop_add(struct table_writer *w, const char *key, uint64_t group,
+	enum record_op op, struct slice value)
 {
 	struct record r = {SLICE_STR(key), group, op, value};
 
@@ -283,8 +292,8 @@ static inline void shop_add(struct table_writer *w, const char *key, uint64_t gr
 }
 
 /* Ends the table and opens a handle of it. */
-static inline struct table *shop_finish(struct shop *s, struct table_writer *w,
-	const struct segment_refs *dropped)
+static inline struct table *shop_finish(
+	struct shop *s, struct table_writer *w, const struct segment_refs *dropped)
 {
 	struct table_meta m;
 	struct error err = {0};

@@ -51,6 +51,7 @@ struct gate {
 	bool after;
 	unsigned skip; /* so many requests that match pass first */
 	bool closed, reached;
+	unsigned number; /* the next gate opens the one before */
 };
 
 struct node {
@@ -98,8 +99,10 @@ static inline int node_arrive(struct node *n, enum store_op op, const char *key,
 
 	if (g->closed && !g->reached && g->op == op && g->after == after &&
 		strncmp(key, g->prefix, strlen(g->prefix)) == 0 && g->skip-- == 0) {
+		unsigned number = g->number;
+
 		g->reached = true;
-		while (g->closed)
+		while (g->closed && g->number == number)
 			env_sleep_ms(1);
 	}
 	if (!after) {
@@ -416,10 +419,18 @@ static inline int node_commit(struct node *n)
 	return g ? log_wait(n->log, g, NULL) : 0;
 }
 
+/* Asks for everything that is acknowledged: where the open group stands in the way, one more commit. */
 static inline int node_flush(struct node *n)
 {
 	uint64_t upto = index_flushable(n->t.index, true);
 
+	if (upto == 0) {
+		int r = node_commit(n);
+
+		if (r < 0)
+			return r;
+		upto = index_flushable(n->t.index, true);
+	}
 	if (upto == 0)
 		return 0;
 	uint64_t covered = upto > n->t.last_group ? upto : n->t.last_group;
@@ -642,7 +653,12 @@ static inline void node_wait(const struct node *n)
 
 static inline void node_hold(struct node *n, enum store_op op, const char *prefix, bool after, unsigned skip)
 {
-	n->gate = (struct gate){.op = op, .prefix = prefix, .after = after, .skip = skip, .closed = true};
+	n->gate = (struct gate){.op = op,
+		.prefix = prefix,
+		.after = after,
+		.skip = skip,
+		.closed = true,
+		.number = n->gate.number + 1};
 }
 
 static inline void node_await(struct node *n)

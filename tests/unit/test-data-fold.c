@@ -72,7 +72,7 @@ START_TEST(segments)
 }
 END_TEST
 
-START_TEST(usage)
+START_TEST(usage_counter)
 {
 	struct key k = key_counter(COUNTER_USAGE);
 	struct usage_record u = {.bytes = -7, .inodes = 1}, v = {.bytes = 4096, .inodes = 2}, sum;
@@ -226,7 +226,7 @@ static TCase *make(void)
 	TCase *t = tcase_create("fold");
 
 	tcase_add_test(t, segments);
-	tcase_add_test(t, usage);
+	tcase_add_test(t, usage_counter);
 	tcase_add_test(t, chunks);
 	tcase_add_test(t, references);
 	tcase_add_test(t, bad_input);

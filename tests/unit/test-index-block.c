@@ -39,7 +39,8 @@ static size_t make_samples(struct rng *rng, struct sample *out, uint64_t base)
 			s->key_len = len;
 			s->group = group;
 			s->op = (enum record_op)rng_range(rng, RECORD_PUT, RECORD_DELTA);
-			s->value_len = s->op == RECORD_DELETE ? 0 : rng_below(rng, sizeof(s->value));
+			s->value_len =
+				s->op == RECORD_DELETE ? 0 : rng_below(rng, sizeof(s->value));
 			rng_fill(rng, s->value, s->value_len);
 			n++;
 		}
@@ -82,7 +83,8 @@ static void check_seeks(struct rng *rng, struct slice block, const struct sample
 
 		memset(key, 'x', sizeof(key));
 		put_be64(key, rng_below(rng, n * 3 + 3));
-		while (want < n && slice_cmp(SLICE(s[want].key, s[want].key_len), SLICE(key, len)) < 0)
+		while (want < n &&
+			slice_cmp(SLICE(s[want].key, s[want].key_len), SLICE(key, len)) < 0)
 			want++;
 		ck_assert_int_eq(block_iter_seek(&it, SLICE(key, len)), 0);
 		for (int steps = 0; steps < 3; steps++) {
@@ -130,10 +132,14 @@ END_TEST
 START_TEST(golden)
 {
 	static const char *expected = "0a" /* base group */
-				      "0003010001" "616263" "31" /* abc, put, group 10, "1" */
-				      "0300020300"		 /* abc again, delete, group 7 */
-				      "0201040201" "64" "7a"	 /* abd: range delete to "z", group 8 */
-				      "01000000"		 /* the restart point: offset 1 */
+				      "0003010001"
+				      "616263"
+				      "31"	   /* abc, put, group 10, "1" */
+				      "0300020300" /* abc again, delete, group 7 */
+				      "0201040201"
+				      "64"
+				      "7a"	 /* abd: range delete to "z", group 8 */
+				      "01000000" /* the restart point: offset 1 */
 				      "01000000";
 	struct record recs[] = {{SLICE_STR("abc"), 10, RECORD_PUT, SLICE_STR("1")},
 		{SLICE_STR("abc"), 7, RECORD_DELETE, SLICE(NULL, 0)},
@@ -161,7 +167,8 @@ static int walk(struct slice block, bool seek)
 	int r = block_iter_init(&it, block);
 
 	if (r == 0)
-		r = seek ? block_iter_seek(&it, SLICE("\0\0\0\0\0\0\0\x40xx", 10)) : block_iter_first(&it);
+		r = seek ? block_iter_seek(&it, SLICE("\0\0\0\0\0\0\0\x40xx", 10))
+			 : block_iter_first(&it);
 	while (r == 0 && it.valid) {
 		int c = slice_cmp(buf_slice(&last), it.rec.key);
 
@@ -236,28 +243,57 @@ END_TEST
 START_TEST(refused)
 {
 	static const char *const bad[] = {
-		"",
-		"0a00000100",			     /* more restart points than bytes */
-		"0a01000000",			     /* a restart point that is not there */
-		"0a000101000131" "01000000",	     /* an entry without restart points */
-		"0a0001010b006101000000" "01000000", /* group below 1 */
-		"0a0001050061" "01000000" "01000000",	/* operation 5, value length cut */
-		"0a0000010001" "31" "01000000" "01000000", /* an empty key */
-		"0a000102000161" "31" "01000000" "01000000", /* a delete with a value */
-		"0a000104000161" "61" "01000000" "01000000", /* an empty range */
-		"0a0001010001" "6231" "0001010001" "6131" "01000000" "01000000", /* keys fall */
-		"0a0001010001" "6231" "0100010001" "31" "01000000" "01000000", /* a group twice */
+		"", "0a00000100", /* more restart points than bytes */
+		"0a01000000",	  /* a restart point that is not there */
+		"0a000101000131"
+		"01000000", /* an entry without restart points */
+		"0a0001010b006101000000"
+		"01000000", /* group below 1 */
+		"0a0001050061"
+		"01000000"
+		"01000000", /* operation 5, value length cut */
+		"0a0000010001"
+		"31"
+		"01000000"
+		"01000000", /* an empty key */
+		"0a000102000161"
+		"31"
+		"01000000"
+		"01000000", /* a delete with a value */
+		"0a000104000161"
+		"61"
+		"01000000"
+		"01000000", /* an empty range */
+		"0a0001010001"
+		"6231"
+		"0001010001"
+		"6131"
+		"01000000"
+		"01000000", /* keys fall */
+		"0a0001010001"
+		"6231"
+		"0100010001"
+		"31"
+		"01000000"
+		"01000000", /* a group twice */
 	};
 
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
 		uint8_t raw[64];
 		size_t len = unhex(bad[i], raw);
 
-		ck_assert_msg(walk(SLICE(raw, len), false) == -EBADMSG, "block %zu was accepted", i);
+		ck_assert_msg(
+			walk(SLICE(raw, len), false) == -EBADMSG, "block %zu was accepted", i);
 	}
 	/* And the same with nothing wrong. */
 	uint8_t raw[64];
-	size_t len = unhex("0a0001010001" "6231" "0100010101" "31" "01000000" "01000000", raw);
+	size_t len = unhex("0a0001010001"
+			   "6231"
+			   "0100010101"
+			   "31"
+			   "01000000"
+			   "01000000",
+		raw);
 
 	ck_assert_int_eq(walk(SLICE(raw, len), false), 0);
 	len = unhex("0a00000000", raw);

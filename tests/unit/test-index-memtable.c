@@ -14,7 +14,8 @@ static void random_key(struct rng *rng, char key[12])
 /* One random record of the group, in the memtable and in the model. */
 static void add_random(struct rng *rng, struct memtable_group *g, uint64_t group, struct naive *m)
 {
-	struct naive_record r = {.group = group, .number = rng_below(rng, SUM_MODULO),
+	struct naive_record r = {.group = group,
+		.number = rng_below(rng, SUM_MODULO),
 		.op = (enum record_op)rng_range(rng, RECORD_PUT, RECORD_RANGE)};
 	uint8_t value[8];
 	struct record rec;
@@ -27,7 +28,7 @@ static void add_random(struct rng *rng, struct memtable_group *g, uint64_t group
 	if (r.op == RECORD_DELTA && naive_has(m, r.key, group))
 		return;
 	rec = naive_record(&r, value);
-	ck_assert_int_eq(memtable_reserve(g, rec.key.len + rec.value.len, 1, false), 0);
+	ck_assert_int_eq(memtable_reserve(g, rec.key.len + rec.value.len, 1), 0);
 	if (r.op == RECORD_RANGE) {
 		memtable_range_delete(g, rec.key, rec.value);
 		naive_remove(m, r.key, r.end, group);
@@ -58,7 +59,8 @@ static void check_views(struct rng *rng, struct memtable *t, const struct naive 
 {
 	for (int i = 0; i < 300; i++) {
 		char key[12];
-		uint64_t view = rng_chance(rng, 1, 3) ? GROUP_NOW : rng_range(rng, 1, GROUPS), want, sum = 0;
+		uint64_t view = rng_chance(rng, 1, 3) ? GROUP_NOW : rng_range(rng, 1, GROUPS), want,
+			 sum = 0;
 		uint64_t floor = rng_chance(rng, 1, 3) ? rng_below(rng, GROUPS) : 0;
 		struct naive part = above(m, floor);
 		struct versions v;
@@ -70,8 +72,9 @@ static void check_views(struct rng *rng, struct memtable *t, const struct naive 
 		ck_assert_int_eq(memtable_get(t, floor, &v), 0);
 		for (size_t k = 0; k < v.n; k++)
 			sum = (sum + sum_number(v.recs[k].value)) % SUM_MODULO;
-		ck_assert_msg(has == (v.n > 0) && (!has || sum == want), "key %s view %llu floor %llu", key,
-			(unsigned long long)view, (unsigned long long)floor);
+		ck_assert_msg(has == (v.n > 0) && (!has || sum == want),
+			"key %s view %llu floor %llu", key, (unsigned long long)view,
+			(unsigned long long)floor);
 		versions_done(&v);
 		naive_done(&part);
 	}
@@ -90,7 +93,8 @@ static void check_iter(struct rng *rng, struct memtable *t, const struct naive *
 	random_key(rng, from);
 	ck_assert_int_eq(memtable_iter_new(t, 0, stored, &it), 0);
 	ck_assert_int_eq(
-		merge_view_open(it, view, SLICE_STR(from), SLICE_STR("k090"), &sums, &scan, NULL), 0);
+		merge_view_open(it, view, SLICE_STR(from), SLICE_STR("k090"), &sums, &scan, NULL),
+		0);
 	r = merge_view_next(scan, &rec, NULL);
 	for (unsigned k = 0; k < 90; k++) {
 		uint64_t want;
@@ -176,7 +180,7 @@ START_TEST(many_ranges)
 		struct memtable_group *g = memtable_group_new(t, group);
 		struct naive_record r = {.group = group, .op = RECORD_RANGE};
 
-		ck_assert_int_eq(memtable_reserve(g, 64, 4, false), 0);
+		ck_assert_int_eq(memtable_reserve(g, 64, 4), 0);
 		for (int i = 0; i < 3; i++) {
 			random_key(&rng, r.key);
 			random_key(&rng, r.end);
@@ -196,7 +200,8 @@ START_TEST(many_ranges)
 		random_key(&rng, key);
 		for (size_t k = 0; k < m.n; k++)
 			if (strcmp(m.recs[k].key, key) <= 0 && strcmp(key, m.recs[k].end) < 0 &&
-				m.recs[k].group > floor && m.recs[k].group <= view && m.recs[k].group > want)
+				m.recs[k].group > floor && m.recs[k].group <= view &&
+				m.recs[k].group > want)
 				want = m.recs[k].group;
 		versions_init(&v, SLICE_STR(key), view);
 		ck_assert_int_eq(memtable_get(t, floor, &v), 0);
@@ -219,8 +224,8 @@ START_TEST(range_in_its_group)
 	struct buf block = BUF_INIT;
 	struct block_iter it;
 
-	ck_assert_int_eq(memtable_reserve(a, 100, 4, false), 0);
-	ck_assert_int_eq(memtable_reserve(b, 100, 6, false), 0);
+	ck_assert_int_eq(memtable_reserve(a, 100, 4), 0);
+	ck_assert_int_eq(memtable_reserve(b, 100, 6), 0);
 	memtable_add(a, RECORD_PUT, SLICE_STR("k"), SLICE(one, 8));
 	memtable_add(b, RECORD_PUT, SLICE_STR("k"), SLICE(two, 8));
 	ck_assert_uint_eq(memtable_group_count(b), 1);
@@ -276,7 +281,7 @@ START_TEST(reservations)
 							   : rng_below(&rng, 300);
 			bytes += 4 + sizes[i];
 		}
-		ck_assert_int_eq(memtable_reserve(g, bytes, n + 1, false), 0);
+		ck_assert_int_eq(memtable_reserve(g, bytes, n + 1), 0);
 		for (size_t i = 0; i < n; i++) {
 			char key[12];
 
@@ -287,7 +292,6 @@ START_TEST(reservations)
 			memtable_unreserve(g, 0, 1);
 		memtable_group_close(g);
 		ck_assert_uint_eq(budget_used(budget, BUDGET_MEMTABLE), memtable_bytes(t));
-		ck_assert_int_eq(memtable_reserve(g, 1, 1, false), -EAGAIN);
 		memtable_group_free(g);
 	}
 	free(value);
@@ -306,7 +310,8 @@ struct race {
 	_Atomic uint64_t done; /* groups that are complete */
 };
 
-/* Each group puts its number under all keys; a reader never sees less than what was complete when it began. */
+/* Each group puts its number under all keys; a reader never sees less than what was complete when
+ * it began. */
 static void read_race(void *arg)
 {
 	struct race *r = arg;
@@ -360,7 +365,8 @@ START_TEST(readers_beside_a_writer)
 	for (uint64_t group = 1; group <= RACE_GROUPS; group++) {
 		struct memtable_group *g = memtable_group_new(race.t, group);
 
-		ck_assert_int_eq(memtable_reserve(g, RACE_KEYS * 22 + 2, RACE_KEYS * 2 + 1, false), 0);
+		ck_assert_int_eq(
+			memtable_reserve(g, RACE_KEYS * 22 + 2, RACE_KEYS * 2 + 1), 0);
 		if (group % 10 == 0)
 			memtable_range_delete(g, SLICE_STR("k"), SLICE_STR("l"));
 		for (unsigned k = 0; k < RACE_KEYS; k++) {

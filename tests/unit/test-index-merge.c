@@ -55,7 +55,8 @@ static void split(struct rng *rng, const struct naive *m, struct inputs *in)
 	}
 	for (size_t i = 0; i < in->n; i++)
 		if (in->parts[i].n)
-			qsort(in->parts[i].recs, in->parts[i].n, sizeof(struct naive_record), naive_cmp);
+			qsort(in->parts[i].recs, in->parts[i].n, sizeof(struct naive_record),
+				naive_cmp);
 }
 
 static void inputs_done(struct inputs *in)
@@ -87,8 +88,9 @@ START_TEST(views)
 		split(&rng, &m, &in);
 		open_inputs(&in, iters);
 		ck_assert_int_eq(merge_iter_new(iters, in.n, &merged), 0);
-		ck_assert_int_eq(merge_view_open(merged, view, SLICE(NULL, 0), SLICE_STR("k25"), &sums, &v,
-					 NULL), 0);
+		ck_assert_int_eq(merge_view_open(merged, view, SLICE(NULL, 0), SLICE_STR("k25"),
+					 &sums, &v, NULL),
+			0);
 		r = merge_view_next(v, &rec, NULL);
 		for (unsigned k = 0; k < 25; k++) {
 			char key[12];
@@ -115,8 +117,8 @@ END_TEST
 
 static void take_record(struct naive *out, const struct record *rec)
 {
-	struct naive_record r = {.group = rec->group, .op = rec->op,
-		.number = sum_number(rec->value) % SUM_MODULO};
+	struct naive_record r = {
+		.group = rec->group, .op = rec->op, .number = sum_number(rec->value) % SUM_MODULO};
 
 	memcpy(r.key, rec->key.data, rec->key.len);
 	if (rec->op == RECORD_RANGE)
@@ -156,13 +158,14 @@ static void add_live(const struct naive *m, int64_t live[NAIVE_SEGMENTS], int si
 		const struct naive_record *r = &m->recs[i];
 
 		if (r->op == RECORD_PUT || r->op == RECORD_DELTA)
-			live[r->key[strlen(r->key) - 1] % NAIVE_SEGMENTS] += sign * (int64_t)r->number;
+			live[r->key[strlen(r->key) - 1] % NAIVE_SEGMENTS] +=
+				sign * (int64_t)r->number;
 	}
 }
 
 /* Dropped references are what the outputs refer to, minus the inputs. */
-static void check_dropped(const struct naive *before, const struct naive *after,
-	const struct segment_refs *dropped)
+static void check_dropped(
+	const struct naive *before, const struct naive *after, const struct segment_refs *dropped)
 {
 	int64_t live[NAIVE_SEGMENTS] = {0};
 
@@ -175,8 +178,8 @@ static void check_dropped(const struct naive *before, const struct naive *after,
 }
 
 /* Every view that must stay is as it was, over whatever lies below. */
-static void check_same(const struct naive *before, const struct naive *after, const struct naive *below,
-	const uint64_t *pins, size_t npins)
+static void check_same(const struct naive *before, const struct naive *after,
+	const struct naive *below, const uint64_t *pins, size_t npins)
 {
 	struct naive a = {0}, b = {0};
 
@@ -196,8 +199,8 @@ static void check_same(const struct naive *before, const struct naive *after, co
 			key_of(k, key);
 			bool has = naive_get(&a, view, key, &want);
 
-			ck_assert_msg(naive_get(&b, view, key, &is) == has, "key %s in view %llu", key,
-				(unsigned long long)view);
+			ck_assert_msg(naive_get(&b, view, key, &is) == has, "key %s in view %llu",
+				key, (unsigned long long)view);
 			ck_assert(!has || is == want);
 		}
 	naive_done(&a);
@@ -220,7 +223,8 @@ static void check_small(const struct naive *out, const uint64_t *pins, size_t np
 
 			if (k == i || o->op == RECORD_RANGE || strcmp(o->key, r->key) != 0)
 				continue;
-			ck_assert_uint_ne(stripe_of(o->group, pins, npins), stripe_of(r->group, pins, npins));
+			ck_assert_uint_ne(
+				stripe_of(o->group, pins, npins), stripe_of(r->group, pins, npins));
 			oldest = oldest && o->group > r->group;
 		}
 		ck_assert(!bottom || !oldest || r->op == RECORD_PUT);
@@ -343,7 +347,8 @@ START_TEST(cover)
 				ranges[n].end = (char)rng_range(&rng, at + 1, 'z' + 1);
 				ranges[n].group = rng_range(&rng, 1, 12);
 				ck_assert_int_eq(
-					cover_add(&c, SLICE(&ranges[n].end, 1), ranges[n].group), 0);
+					cover_add(&c, SLICE(&ranges[n].end, 1), ranges[n].group),
+					0);
 				n++;
 			}
 			for (size_t i = 0; i < n; i++)
@@ -370,7 +375,8 @@ START_TEST(references)
 		ck_assert_int_eq(segment_refs_add(&r, epoch, sequence, bytes), 0);
 		for (size_t k = 0; k < r.n; k++) {
 			ck_assert_int_ne(r.refs[k].bytes, 0);
-			ck_assert_int_eq(r.refs[k].bytes, want[r.refs[k].epoch][r.refs[k].sequence]);
+			ck_assert_int_eq(
+				r.refs[k].bytes, want[r.refs[k].epoch][r.refs[k].sequence]);
 			ck_assert(k == 0 || r.refs[k - 1].epoch < r.refs[k].epoch ||
 				  (r.refs[k - 1].epoch == r.refs[k].epoch &&
 					  r.refs[k - 1].sequence < r.refs[k].sequence));

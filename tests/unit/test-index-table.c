@@ -59,13 +59,15 @@ static void check_iter(struct table *t, const struct naive *m, const char *from,
 
 static void random_key(struct rng *rng, char key[12])
 {
-	snprintf(key, 12, "%02u-%05u", (unsigned)rng_below(rng, 7), (unsigned)rng_below(rng, KEYS) % 100000);
+	snprintf(key, 12, "%02u-%05u", (unsigned)rng_below(rng, 7),
+		(unsigned)rng_below(rng, KEYS) % 100000);
 }
 
 static void fill(struct rng *rng, struct naive *m, size_t points, size_t ranges)
 {
 	for (size_t i = 0; i < points; i++) {
-		struct naive_record r = {.group = rng_range(rng, 1, 20), .number = rng_below(rng, SUM_MODULO),
+		struct naive_record r = {.group = rng_range(rng, 1, 20),
+			.number = rng_below(rng, SUM_MODULO),
 			.op = (enum record_op)rng_range(rng, RECORD_PUT, RECORD_DELTA)};
 
 		random_key(rng, r.key);
@@ -133,6 +135,34 @@ START_TEST(random_tables)
 }
 END_TEST
 
+/* The versions of one key go on from block to block. */
+START_TEST(long_keys)
+{
+	struct shop s;
+	struct naive m = {0};
+
+	shop_open(&s, 256 << 10, 1 << 20);
+	for (uint64_t group = 1; group <= 200; group++)
+		for (unsigned k = 0; k < 3; k++) {
+			struct naive_record r = {.group = group,
+				.number = group,
+				.op = group % 70 ? RECORD_DELTA : RECORD_PUT};
+
+			snprintf(r.key, sizeof(r.key), "k%u", k);
+			naive_add(&m, &r);
+		}
+	struct table *t = table_of(&s, &m, 128, NULL, 0);
+
+	for (uint64_t view = 1; view <= 200; view++)
+		check_get(t, &m, view % 2 ? "k1" : "k2", view);
+	check_iter(t, &m, "k1", 0);
+	check_get(t, &m, "k11", GROUP_NOW);
+	table_unref(t);
+	naive_done(&m);
+	shop_close(&s);
+}
+END_TEST
+
 /* Pairs of fragments against the ranges they came from, at every key. */
 START_TEST(fragments)
 {
@@ -151,7 +181,8 @@ START_TEST(fragments)
 		pins[1] = pins[0] + rng_range(&rng, 1, 5);
 		pins[2] = pins[1] + rng_range(&rng, 1, 5);
 		for (size_t i = rng_below(&rng, 12); i > 0; i--) {
-			struct naive_record r = {.op = RECORD_RANGE, .group = rng_range(&rng, 1, 16)};
+			struct naive_record r = {
+				.op = RECORD_RANGE, .group = rng_range(&rng, 1, 16)};
 
 			r.key[0] = (char)rng_range(&rng, 'a', 'n');
 			r.end[0] = (char)rng_range(&rng, r.key[0] + 1, 'o');
@@ -166,7 +197,8 @@ START_TEST(fragments)
 		ck_assert_uint_eq(n, nfragments);
 		for (char k = 'a'; k < 'p'; k++)
 			for (groups = 0; groups <= npins; groups++) {
-				uint64_t view = groups < npins ? pins[groups] : GROUP_NOW, want = 0, is = 0;
+				uint64_t view = groups < npins ? pins[groups] : GROUP_NOW, want = 0,
+					 is = 0;
 
 				for (size_t i = 0; i < m.n; i++)
 					if (m.recs[i].key[0] <= k && k < m.recs[i].end[0] &&
@@ -195,12 +227,15 @@ START_TEST(splits_range_deletes)
 
 	shop_open(&s, 64 << 10, 1 << 20);
 	struct table_writer *a = shop_writer(&s, 256, NULL, 0), *b;
-	struct table_writer_options o = {.store = s.store, .keys = s.keys, .budget = s.budget,
-		.table_bytes = 4 << 20, .block_bytes = 256};
+	struct table_writer_options o = {.store = s.store,
+		.keys = s.keys,
+		.budget = s.budget,
+		.table_bytes = 4 << 20,
+		.block_bytes = 256};
 	struct table *ta, *tb;
 	struct naive m = {0};
-	const struct naive_record ranges[] = {{"b", "d", 5, 0, RECORD_RANGE}, {"c", "x", 7, 0, RECORD_RANGE},
-		{"p", "q", 9, 0, RECORD_RANGE}};
+	const struct naive_record ranges[] = {{"b", "d", 5, 0, RECORD_RANGE},
+		{"c", "x", 7, 0, RECORD_RANGE}, {"p", "q", 9, 0, RECORD_RANGE}};
 
 	shop_add(a, "c", 3, RECORD_DELETE, SLICE(NULL, 0));
 	for (int i = 0; i < 3; i++) {
@@ -222,7 +257,10 @@ START_TEST(splits_range_deletes)
 	for (char k = 'a'; k < 'z'; k++) {
 		char key[2] = {k, 0};
 		struct versions v;
-		uint64_t want = k >= 'p' && k < 'q' ? 9 : k >= 'c' && k < 'x' ? 7 : k >= 'b' && k < 'd' ? 5 : 0;
+		uint64_t want = k >= 'p' && k < 'q'   ? 9
+				: k >= 'c' && k < 'x' ? 7
+				: k >= 'b' && k < 'd' ? 5
+						      : 0;
 
 		versions_init(&v, SLICE_STR(key), GROUP_NOW);
 		ck_assert_int_eq(table_get(k < 'm' ? ta : tb, filter_hash(v.key), 0, &v, NULL), 0);
@@ -269,7 +307,8 @@ START_TEST(only_dropped_references)
 }
 END_TEST
 
-/* Requests: one to open a small table, two when the tail is long, one for each block that is not cached. */
+/* Requests: one to open a small table, two when the tail is long, one for each block that is not
+ * cached. */
 START_TEST(requests)
 {
 	struct shop s;
@@ -320,7 +359,8 @@ START_TEST(requests)
 		struct iter *it;
 		size_t n = 0;
 
-		ck_assert_int_eq(table_iter_new(t[1], SLICE(NULL, 0), bulk ? TABLE_BULK : 0, &it), 0);
+		ck_assert_int_eq(
+			table_iter_new(t[1], SLICE(NULL, 0), bulk ? TABLE_BULK : 0, &it), 0);
 		ck_assert_int_eq(iter_seek(it, SLICE(NULL, 0), NULL), 0);
 		for (; it->valid; n++)
 			ck_assert_int_eq(iter_next(it, NULL), 0);
@@ -364,7 +404,8 @@ START_TEST(pool_limit)
 			ck_assert_uint_eq(sum_number(v.recs[0].value), 7);
 			versions_done(&v);
 			/* one body over the limit at most, and the blocks */
-			ck_assert_uint_le(budget_used(s.budget, BUDGET_CACHE), 40000 + 40000 + (64 << 10));
+			ck_assert_uint_le(
+				budget_used(s.budget, BUDGET_CACHE), 40000 + 40000 + (64 << 10));
 		}
 	for (int i = 0; i < 6; i++)
 		table_unref(t[i]);
@@ -440,13 +481,20 @@ START_TEST(damage)
 
 		object.data[i] ^= bit;
 		ck_assert_int_eq(store_put(s.store, key, buf_slice(&object), NULL), 0);
-		ck_assert_msg(read_damaged(&s, &meta, &m) < 0, "byte %zu changed, and nobody noticed", i);
+		ck_assert_msg(
+			read_damaged(&s, &meta, &m) < 0, "byte %zu changed, and nobody noticed", i);
 		object.data[i] ^= bit;
 	}
 	/* Another table in its place, and none. */
 	ck_assert_int_eq(store_put(s.store, key, buf_slice(&object), NULL), 0);
 	ck_assert_int_eq(read_damaged(&s, &meta, &m), 0);
 	meta.salt[3] ^= 1;
+	ck_assert_int_eq(read_damaged(&s, &meta, &m), -EBADMSG);
+	meta.salt[3] ^= 1;
+	meta.digest[3] ^= 1;
+	ck_assert_int_eq(read_damaged(&s, &meta, &m), -EBADMSG);
+	meta.digest[3] ^= 1;
+	meta.size++;
 	ck_assert_int_eq(read_damaged(&s, &meta, &m), -EBADMSG);
 	ck_assert_int_eq(store_delete(s.store, key, NULL), 0);
 	struct table *gone = table_new(s.pool, &meta);
@@ -462,18 +510,134 @@ START_TEST(damage)
 }
 END_TEST
 
+/* ---- decoders ---- */
+
+static void decode_all(struct slice plain)
+{
+	struct table_block *blocks = NULL;
+	struct table_fragment *fragments = NULL;
+	struct table_properties p = {0};
+	uint64_t sum = 0;
+	size_t n;
+	int r = table_index_decode(plain, 100000, &blocks, &n, NULL);
+
+	ck_assert(r == 0 || r == -EBADMSG);
+	for (size_t i = 0; r == 0 && i < n; i++) {
+		ck_assert(blocks[i].offset >= 96 && blocks[i].offset + blocks[i].sealed <= 100000);
+		sum += blocks[i].last.data[blocks[i].last.len - 1];
+	}
+	free(blocks);
+	r = table_ranges_decode(plain, &fragments, &n, NULL);
+	ck_assert(r == 0 || r == -EBADMSG);
+	for (size_t i = 0; r == 0 && i < n; i++) {
+		ck_assert_int_lt(slice_cmp(fragments[i].first, fragments[i].end), 0);
+		ck_assert_uint_gt(fragments[i].ngroups, 0);
+		for (size_t g = 0; g < fragments[i].ngroups; g++)
+			sum += fragments[i].groups[g];
+	}
+	free(fragments);
+	r = table_properties_decode(plain, &p, NULL);
+	ck_assert(r == 0 || r == -EBADMSG || r == -EPROTONOSUPPORT);
+	table_properties_done(&p);
+	ck_assert_uint_ne(sum, 1); /* all of it was read */
+}
+
+/* Three valid parts to start from. */
+static void valid_part(int which, struct buf *out)
+{
+	uint64_t groups[] = {9, 5, 2};
+	struct table_fragment f[] = {{SLICE_STR("a"), SLICE_STR("c"), groups, 3},
+		{SLICE_STR("c"), SLICE_STR("dd"), groups + 1, 1}};
+	struct table_block b[] = {
+		{SLICE_STR("k"), 96, 500, 900}, {SLICE_STR("k1"), 600, 77, 70000}};
+	struct table_properties p = {.group_low = 2, .group_high = 300, .puts = 5, .ranges = 1};
+
+	if (which == 0) {
+		ck_assert_int_eq(buf_append_varint(out, 2), 0);
+		ck_assert_int_eq(table_index_append(out, &b[0], 96), 0);
+		ck_assert_int_eq(table_index_append(out, &b[1], 596), 0);
+	} else if (which == 1) {
+		ck_assert_int_eq(buf_append_varint(out, 2), 0);
+		ck_assert_int_eq(table_fragment_append(out, &f[0]), 0);
+		ck_assert_int_eq(table_fragment_append(out, &f[1]), 0);
+	} else {
+		ck_assert_int_eq(buf_append(&p.first, "a", 1), 0);
+		ck_assert_int_eq(buf_append(&p.last, "z", 1), 0);
+		ck_assert_int_eq(segment_refs_add(&p.dropped, 1, 2, -300), 0);
+		ck_assert_int_eq(segment_refs_add(&p.dropped, 1, 3, 1 << 20), 0);
+		ck_assert_int_eq(table_properties_encode(&p, out), 0);
+		table_properties_done(&p);
+	}
+}
+
+START_TEST(decoders_take_anything)
+{
+	struct rng rng = fixture_rng();
+
+	for (int round = 0; round < 20000; round++) {
+		struct buf plain = BUF_INIT;
+		uint8_t *copy;
+		size_t len;
+
+		valid_part(round % 3, &plain);
+		len = rng_chance(&rng, 1, 2) ? plain.len : rng_below(&rng, plain.len + 1);
+		for (uint64_t n = rng_below(&rng, 4); n > 0; n--)
+			plain.data[rng_below(&rng, plain.len)] =
+				(uint8_t)(rng_chance(&rng, 1, 3) ? 0xff : rng_below(&rng, 256));
+		copy = malloc(len ? len : 1);
+		memcpy(copy, plain.data, len);
+		decode_all(SLICE(copy, len));
+		free(copy);
+		buf_done(&plain);
+	}
+}
+END_TEST
+
+START_TEST(decoders_give_what_was_encoded)
+{
+	struct buf plain = BUF_INIT, again = BUF_INIT;
+	struct table_block *b;
+	struct table_fragment *f;
+	struct table_properties p;
+	size_t n;
+
+	valid_part(0, &plain);
+	ck_assert_int_eq(table_index_decode(buf_slice(&plain), 100000, &b, &n, NULL), 0);
+	ck_assert(n == 2 && b[1].offset == 600 && b[1].sealed == 77 && b[1].plain == 70000);
+	ck_assert_int_eq(table_index_decode(buf_slice(&plain), 676, &b, &n, NULL), -EBADMSG);
+	free(b);
+	buf_clear(&plain);
+	valid_part(1, &plain);
+	ck_assert_int_eq(table_ranges_decode(buf_slice(&plain), &f, &n, NULL), 0);
+	ck_assert(n == 2 && f[0].ngroups == 3 && f[0].groups[1] == 5 && f[1].groups[0] == 5);
+	free(f);
+	buf_clear(&plain);
+	valid_part(2, &plain);
+	ck_assert_int_eq(table_properties_decode(buf_slice(&plain), &p, NULL), 0);
+	ck_assert_int_eq(table_properties_encode(&p, &again), 0);
+	ck_assert(slice_eq(buf_slice(&plain), buf_slice(&again)));
+	ck_assert_int_eq(p.dropped.refs[0].bytes, -300);
+	table_properties_done(&p);
+	buf_done(&plain);
+	buf_done(&again);
+}
+END_TEST
+
 static TCase *make(void)
 {
 	TCase *t = tcase_create("table");
 
 	tcase_set_timeout(t, 60);
 	tcase_add_test(t, random_tables);
+	tcase_add_test(t, long_keys);
 	tcase_add_test(t, fragments);
 	tcase_add_test(t, splits_range_deletes);
 	tcase_add_test(t, only_dropped_references);
 	tcase_add_test(t, requests);
 	tcase_add_test(t, pool_limit);
 	tcase_add_test(t, damage);
+	tcase_add_test(t, decoders_take_anything);
+	tcase_add_test(t, decoders_give_what_was_encoded);
 	return t;
 }
 

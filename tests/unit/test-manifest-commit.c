@@ -376,7 +376,7 @@ static void random_main(void *arg)
 	end();
 }
 
-#define SEEDS 200
+#define SEEDS 100
 
 START_TEST(random_schedules)
 {

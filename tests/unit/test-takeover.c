@@ -18,7 +18,13 @@ static void commit_some(void *arg)
 	if (node_begin(n) < 0)
 		return;
 	for (unsigned i = 0; i < 5; i++)
-		ck_assert_int_eq(node_commit(n), 0);
+		if (node_commit(n) < 0)
+			return; /* replaced already */
+}
+
+static void just_begin(void *arg)
+{
+	(void)node_begin(arg);
 }
 
 /* Begins, commits, ends in order. */
@@ -195,13 +201,13 @@ static void cut_off_main(void *arg)
 	uint64_t first;
 
 	ck_assert_int_eq(log_segment(a->log, g, 1, 10, &s, &first), 0);
-	ck_assert_uint_eq(segment_sequence(s), 5);
+	ck_assert_uint_eq(segment_sequence(s), 6);
 	segment_append(s, first, 1, NULL, 0, NULL, 0, NULL);
 	ck_assert(segment_close(s));
 	ck_assert_int_eq(segment_seal(s, SLICE(NULL, 0), NULL), 0);
 	struct buf object = fixture_object(s);
 
-	ck_assert(script_land(world->script, "log/0000000000000001/0000000000000005", buf_slice(&object), false));
+	ck_assert(script_land(world->script, "log/0000000000000001/0000000000000006", buf_slice(&object), false));
 	buf_done(&object);
 	segment_unref(s);
 	group_leave(g, false);
@@ -209,8 +215,8 @@ static void cut_off_main(void *arg)
 	node_run(b, whole_life);
 	node_wait(b);
 	ck_assert_int_eq(b->result, 0);
-	ck_assert_uint_eq(b->t.last_group, 5);
-	ck_assert_int_eq(log_at(1, 6), 'f');
+	ck_assert_uint_eq(b->t.last_group, 6);
+	ck_assert_int_eq(log_at(1, 7), 'f');
 	/* b's manifest, before its first flush. */
 	struct manifest *m;
 
@@ -220,7 +226,7 @@ static void cut_off_main(void *arg)
 	uint64_t end = 0;
 
 	ck_assert(manifest_end(m, 1, &end));
-	ck_assert_uint_eq(end, 6);
+	ck_assert_uint_eq(end, 7);
 	manifest_unref(m);
 	world_close();
 	free(a), free(b);
@@ -363,7 +369,9 @@ static void two_main(void *arg)
 	if (!before_claim && !(h->op == STORE_CREATE && strcmp(h->prefix, "writer/") == 0 && !h->after)) {
 		/* T2, T6: it finds a newer epoch, and had written nothing under its own. */
 		node_wait(b);
-		ck_assert_msg(b->result == -ESTALE, "%d %s", b->result, b->err.text);
+		bool counted = h->op == STORE_LIST && h->skip == 4; /* its manifest counted before it slept */
+
+		ck_assert_msg(b->result == (counted ? 0 : -ESTALE), "%d %s", b->result, b->err.text);
 		ck_assert_uint_lt(b->log_creates - creates, 3);
 		ck_assert_int_eq(log_at(2, 0), epoch == 3 ? 'f' : log_at(2, 0));
 		ck_assert_int_eq(node_commit(c), 0);
@@ -492,8 +500,6 @@ static void counter3_main(void *arg)
 	node_await(p2); /* has fenced, not committed */
 	ck_assert_int_eq(log_at(1, 5), 'f');
 	node_hold(p1, STORE_CREATE, "manifest/", false, 0);
-	p1->gate.closed = true;
-	p1->gate.reached = false;
 	env_sleep_ms(100);
 	ck_assert_int_eq(log_at(1, 6), '-'); /* no second end */
 	p2->gate.closed = false;
@@ -524,31 +530,31 @@ static void counter4_main(void *arg)
 
 	(void)arg;
 	world_open(0);
-	node_run(a, commit_some);
+	node_run(a, just_begin);
 	node_wait(a);
 	node_hold(p1, STORE_CREATE, "log/", false, 0);
 	node_run(p1, commit_some);
 	node_await(p1);
-	ck_assert_int_eq(log_at(1, 5), '-');
+	ck_assert_int_eq(log_at(1, 0), '-');
 	/* The writer has not seen the claim yet: its lease ends soon, its commits still count. */
 	ck_assert_int_eq(log_fenced(a->log), false);
 	ck_assert_int_eq(node_commit(a), 0);
-	ck_assert_int_eq(log_at(1, 5), 's');
+	ck_assert_int_eq(log_at(1, 0), 's');
 	ck_assert_int_eq(node_flush(a), 0);
 	ck_assert_int_eq(node_collect(a), 0);
-	ck_assert_int_eq(log_at(1, 5), '-');
+	ck_assert_int_eq(log_at(1, 0), '-');
 	uint64_t acks = world->acks;
 
 	p1->gate.closed = false;
-	node_wait(p1); /* node_begin checks that it has all six */
+	node_wait(p1); /* node_begin checks that it has everything */
 	ck_assert_msg(p1->result == 0, "%s", p1->err.text);
 	ck_assert_uint_eq(world->acks, acks + 5);
-	ck_assert_int_eq(log_at(1, 5), 'f'); /* means nothing */
-	ck_assert_int_eq(log_at(1, 6), 'f');
+	ck_assert_int_eq(log_at(1, 0), 'f'); /* means nothing */
+	ck_assert_int_eq(log_at(1, 2), 'f');
 	uint64_t end = 0;
 
 	ck_assert(manifest_end(p1->t.manifest, 1, &end));
-	ck_assert_uint_eq(end, 6);
+	ck_assert_uint_eq(end, 2);
 	ck_assert_int_eq(node_commit(a), -ESTALE);
 	node_end(a, false);
 	node_end(p1, true);
@@ -670,12 +676,12 @@ static void counter11_main(void *arg)
 	ck_assert_int_eq(node_collect(a), 0);
 	ck_assert_int_eq(log_at(1, 5), '-');
 	ck_assert_int_eq(poll_once(f, &group), 0);
-	ck_assert_uint_eq(group, 6);
+	ck_assert_uint_eq(group, 7);
 	ck_assert_int_eq(node_commit(a), 0);
 	node_run(b, commit_some);
 	node_wait(b);
 	ck_assert_int_eq(poll_once(f, &group), 0);
-	ck_assert_uint_eq(group, 12);
+	ck_assert_uint_eq(group, 13);
 	ck_assert_uint_eq(r->writes, 0);
 	node_end(a, false);
 	node_end(b, true);
@@ -715,15 +721,15 @@ static void counter12_main(void *arg)
 	node_hold(p1, STORE_LIST, "manifest/", false, 0); /* releases the fence, holds what comes next */
 	env_sleep_ms(50);
 	ck_assert_int_eq(log_at(1, 5), 'f');
-	ck_assert_int_eq(node_commit(a), 0); /* 1/6: the writer is not fenced by a fence in a collected place */
-	ck_assert_int_eq(log_at(1, 6), 's');
+	ck_assert_int_eq(node_commit(a), 0); /* the writer is not fenced by a fence in a collected place */
+	ck_assert_int_eq(log_at(1, 7), 's');
 	ck_assert_int_eq(poll_once(f, &group), 0);
-	ck_assert_uint_eq(group, 7);
+	ck_assert_uint_eq(group, 8);
 	p1->gate.closed = false;
 	node_wait(p1);
 	ck_assert_int_eq(p1->result, 0);
 	ck_assert_int_eq(poll_once(f, &group), 0);
-	ck_assert_uint_eq(group, 12);
+	ck_assert_uint_eq(group, 13);
 	node_end(a, false);
 	node_end(p1, true);
 	follower_close(f);
@@ -735,6 +741,64 @@ static void counter12_main(void *arg)
 START_TEST(counterexample_12)
 {
 	sim_run(counter12_main, NULL, 1);
+}
+END_TEST
+
+/* R1, schedule 2: a later position lands, an earlier one does not. What lies behind the gap was never acknowledged. */
+static void gap_main(void *arg)
+{
+	struct node *a = node_new("a", 0), *b = node_new("b", 0), *r = node_new("r", 0);
+	uint64_t group = 0;
+
+	(void)arg;
+	world_open(0);
+	r->budget = budget_new(16 << 20);
+	node_run(a, commit_some);
+	node_wait(a);
+	struct follower *f = follow(r);
+
+	node_hold(a, STORE_CREATE, "log/0000000000000001/0000000000000005", false, 0);
+	ck_assert_uint_eq(node_add(a), 6);
+	log_close_group(a->log);
+	node_await(a);
+	ck_assert_uint_eq(node_add(a), 7);
+	log_close_group(a->log);
+	env_sleep_ms(50);
+	ck_assert_int_eq(log_at(1, 5), '-');
+	ck_assert_int_eq(log_at(1, 6), 's');
+	ck_assert_int_eq(poll_once(f, &group), 0);
+	ck_assert_uint_eq(group, 5);
+	ck_assert_int_eq(has_number(follower_index(f), 7), 0);
+	ck_assert_uint_eq(world->acks, 5);
+
+	/* The successor fences the gap; then the missing one arrives too late, and the other is garbage (D8). */
+	node_run(b, commit_some);
+	node_wait(b);
+	ck_assert_int_eq(b->result, 0);
+	ck_assert_uint_eq(b->t.last_group, 5);
+	ck_assert_int_eq(log_at(1, 5), 'f');
+	ck_assert_int_eq(log_at(1, 6), 's');
+	a->gate.closed = false;
+	env_sleep_ms(50);
+	ck_assert_int_ge((int)a->fenced, 1);
+	ck_assert_uint_eq(world->acks, 10);
+	ck_assert_int_eq(poll_once(f, &group), 0);
+	ck_assert_uint_eq(group, 10);
+	ck_assert_int_eq(has_number(follower_index(f), 7), 0);
+	ck_assert_int_eq(node_collect(b), 0);
+	ck_assert_int_eq(log_at(1, 6), '-');
+	ck_assert_int_eq(log_at(1, 5), 'f');
+	node_end(a, false);
+	node_end(b, true);
+	follower_close(f);
+	budget_free(r->budget);
+	world_close();
+	free(a), free(b), free(r);
+}
+
+START_TEST(gap_in_the_log)
+{
+	sim_run(gap_main, NULL, 1);
 }
 END_TEST
 
@@ -859,31 +923,63 @@ START_TEST(random_schedules)
 END_TEST
 
 #ifdef PLANTED_BUGS
-static const enum planted broken[] = {PLANTED_SKIP_FENCE, PLANTED_ACK_OUT_OF_ORDER, PLANTED_RULE_W3,
-	PLANTED_RULE_W4, PLANTED_RULE_W7, PLANTED_RULE_T3, PLANTED_RULE_T4, PLANTED_RULE_T6, PLANTED_RULE_L2,
-	PLANTED_RULE_L3, PLANTED_RULE_R2, PLANTED_RULE_R4};
+/* With a rule switched off some random schedule goes wrong; or the one that needs it, where chance would rarely find it. */
+static const struct broken {
+	enum planted rule;
+	void (*schedule)(void *arg);
+	const void *arg;
+} broken[] = {
+	{.rule = PLANTED_SKIP_FENCE},
+	{.rule = PLANTED_ACK_OUT_OF_ORDER},
+	{.rule = PLANTED_RULE_W3},
+	{.rule = PLANTED_RULE_W4},
+	{.rule = PLANTED_RULE_W7},
+	{.rule = PLANTED_RULE_T2, .schedule = two_main, .arg = &holds[4]},
+	{.rule = PLANTED_RULE_T3},
+	{.rule = PLANTED_RULE_T4},
+	{.rule = PLANTED_RULE_T6, .schedule = counter4_main},
+	{.rule = PLANTED_RULE_L2},
+	{.rule = PLANTED_RULE_L3},
+	{.rule = PLANTED_RULE_R1, .schedule = gap_main},
+	{.rule = PLANTED_RULE_R2, .schedule = counter12_main},
+	{.rule = PLANTED_RULE_R4},
+};
 
-/* A rule that is switched off is noticed by some seed. In a process of its own: noticing is an abort. */
+/* In a process of its own: noticing is an abort. */
+static bool goes_wrong(const struct broken *b, uint64_t seed)
+{
+	pid_t child = fork();
+	siginfo_t info;
+
+	if (child == 0) {
+		ck_assert_ptr_nonnull(freopen("/dev/null", "w", stderr));
+		ck_assert_ptr_nonnull(freopen("/dev/null", "w", stdout));
+		planted_use(b->rule);
+		sim_set_step_limit(5000000);
+		union {
+			const void *in;
+			void *out;
+		} arg = {.in = b->arg};
+
+		sim_run(b->schedule ? b->schedule : random_main, arg.out, seed);
+		_exit(0);
+	}
+	ck_assert_int_eq(waitid(P_PID, (id_t)child, &info, WEXITED), 0);
+	return info.si_code != CLD_EXITED || info.si_status != 0;
+}
+
 START_TEST(noticed)
 {
-	for (uint64_t seed = 1; seed <= 120; seed++) {
-		pid_t child = fork();
-		siginfo_t info;
+	const struct broken *b = &broken[_i];
+	const struct broken sound = {.rule = PLANTED_NONE, .schedule = b->schedule, .arg = b->arg};
 
-		if (child == 0) {
-			ck_assert_ptr_nonnull(freopen("/dev/null", "w", stderr));
-			ck_assert_ptr_nonnull(freopen("/dev/null", "w", stdout));
-			planted_use(broken[_i]);
-			sim_run(random_main, NULL, seed);
-			_exit(0);
-		}
-		ck_assert_int_eq(waitid(P_PID, (id_t)child, &info, WEXITED), 0);
-		if (info.si_code != CLD_EXITED || info.si_status != 0) {
-			printf("%s: noticed by seed %llu\n", planted_name(broken[_i]), (unsigned long long)seed);
+	ck_assert(!goes_wrong(&sound, 1));
+	for (uint64_t seed = 1; seed <= 120; seed++)
+		if (goes_wrong(b, seed)) {
+			printf("%s: noticed by seed %llu\n", planted_name(b->rule), (unsigned long long)seed);
 			return;
 		}
-	}
-	ck_abort_msg("%s was not noticed", planted_name(broken[_i]));
+	ck_abort_msg("%s was not noticed", planted_name(b->rule));
 }
 END_TEST
 #endif
@@ -893,8 +989,9 @@ END_TEST
 static TCase *cases(void)
 {
 	TCase *t = tcase_create("takeover");
+	const char *more = getenv("SEEDS"); /* up to which */
 
-	tcase_set_timeout(t, 10);
+	tcase_set_timeout(t, 100);
 	tcase_add_loop_test(t, in_order, 1, 4);
 	tcase_add_test(t, closing_holder);
 	tcase_add_test(t, dead_predecessor_here);
@@ -909,7 +1006,8 @@ static TCase *cases(void)
 	tcase_add_loop_test(t, counterexample_10, 0, 2);
 	tcase_add_test(t, counterexample_11);
 	tcase_add_test(t, counterexample_12);
-	tcase_add_loop_test(t, random_schedules, 1, 21);
+	tcase_add_test(t, gap_in_the_log);
+	tcase_add_loop_test(t, random_schedules, 1, more ? atoi(more) + 1 : 21);
 #ifdef PLANTED_BUGS
 	tcase_add_loop_test(t, noticed, 0, COUNT(broken));
 #endif
