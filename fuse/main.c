@@ -22,6 +22,7 @@
 #include "fuse/options.h"
 
 #include <fcntl.h>
+#include <malloc.h>
 #include <signal.h>
 #include <sodium.h>
 #include <stdio.h>
@@ -314,6 +315,17 @@ static int start(struct program *p)
 	return run(p);
 }
 
+/*
+ * The budget counts bytes asked for; what the allocator keeps for itself must stay small beside it. Few arenas, because
+ * memory freed in one is not used by threads of another; large blocks go back to the system when they are freed.
+ */
+static void limit_allocator(void)
+{
+	(void)mallopt(M_ARENA_MAX, 2);
+	(void)mallopt(M_MMAP_THRESHOLD, 256 << 10);
+	(void)mallopt(M_TRIM_THRESHOLD, 1 << 20);
+}
+
 static int prepare(struct program *p, struct error *err)
 {
 	static char mountpoint[4096];
@@ -362,6 +374,7 @@ int main(int argc, char **argv)
 			RLIMIT_CORE, &no_core); /* file contents must not reach a core file */
 	}
 	diag_set_level(p.options.debug ? DIAG_DEBUG : p.options.verbose ? DIAG_INFO : DIAG_WARNING);
+	limit_allocator();
 	block_signals();
 	r = prepare(&p, &e);
 	r = r < 0 ? fail(&e, r) : start(&p);
