@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * What clients do to a volume, and what they check on the way: that operations succeed and fail as the model's do, that reads give what
- * was written, and that nothing is acknowledged by a writer that has been replaced.
+ * What clients do to a volume, and what they check on the way: that operations succeed and fail as
+ * the model's do, that reads give what was written, and that nothing is acknowledged by a writer
+ * that has been replaced.
  */
 #include "tests/sim/world.h"
 
@@ -50,7 +51,8 @@ static int find_inode(struct vfs *v, const char *path, uint64_t *ret)
 }
 
 /* The directory that holds, or would hold, the last component. */
-static int find_parent(struct vfs *v, unsigned domain, const char *path, uint64_t *ret_dir, char name[TREE_PATH_MAX])
+static int find_parent(struct vfs *v, unsigned domain, const char *path, uint64_t *ret_dir,
+	char name[TREE_PATH_MAX])
 {
 	char real[TREE_PATH_MAX], *slash;
 
@@ -99,10 +101,11 @@ static int do_create(struct client *c, unsigned domain, const struct op *op)
 	case OP_MKDIR:
 		return vfs_mkdir(c->v, &root_cred, dir, SLICE_STR(name), 0755, &a);
 	case OP_SYMLINK:
-		return vfs_symlink(c->v, &root_cred, dir, SLICE_STR(name), SLICE_STR(op->path2), &a);
+		return vfs_symlink(
+			c->v, &root_cred, dir, SLICE_STR(name), SLICE_STR(op->path2), &a);
 	default:
-		r = vfs_create(c->v, &root_cred, dir, SLICE_STR(name), 0644, O_RDWR | O_CREAT | O_EXCL, &a, &f,
-			NULL);
+		r = vfs_create(c->v, &root_cred, dir, SLICE_STR(name), 0644,
+			O_RDWR | O_CREAT | O_EXCL, &a, &f, NULL);
 		if (r == 0)
 			vfs_release(c->v, f);
 		return r;
@@ -122,7 +125,8 @@ static int do_bytes(struct client *c, struct vfs_file *f, const struct op *op, u
 		flags | (op->kind == OP_APPEND ? VFS_WRITE_APPEND : 0), NULL);
 	free(bytes);
 	if (n >= 0 && (uint64_t)n != op->len)
-		sim_fail("a write of %llu bytes wrote %lld", (unsigned long long)op->len, (long long)n);
+		sim_fail("a write of %llu bytes wrote %lld", (unsigned long long)op->len,
+			(long long)n);
 	return n < 0 ? (int)n : 0;
 }
 
@@ -140,8 +144,8 @@ static int do_change(struct client *c, unsigned domain, const struct op *op, uns
 	if (op->kind == OP_TRUNCATE)
 		r = vfs_setattr(c->v, &root_cred, inode, f, VFS_SET_SIZE, &a, &a);
 	else if (op->kind == OP_PUNCH)
-		r = vfs_fallocate(c->v, &root_cred, f, VFS_FALLOC_PUNCH | VFS_FALLOC_KEEP_SIZE, op->offset,
-			op->len);
+		r = vfs_fallocate(c->v, &root_cred, f, VFS_FALLOC_PUNCH | VFS_FALLOC_KEEP_SIZE,
+			op->offset, op->len);
 	else if (op->kind == OP_ALLOCATE)
 		r = vfs_fallocate(c->v, &root_cred, f, 0, op->offset, op->len);
 	else
@@ -189,8 +193,8 @@ static int do_two_names(struct client *c, unsigned domain, const struct op *op)
 	r = find_parent(c->v, domain, op->path, &dir, name);
 	if (r == 0)
 		r = find_parent(c->v, domain, op->path2, &dir2, name2);
-	return r < 0 ? r :
-		       vfs_rename(c->v, &root_cred, dir, SLICE_STR(name), dir2, SLICE_STR(name2),
+	return r < 0 ? r
+		     : vfs_rename(c->v, &root_cred, dir, SLICE_STR(name), dir2, SLICE_STR(name2),
 			       op->kind == OP_EXCHANGE ? VFS_RENAME_EXCHANGE : 0);
 }
 
@@ -202,8 +206,8 @@ static int do_remove(struct client *c, unsigned domain, const struct op *op)
 
 	if (r < 0)
 		return r;
-	return op->kind == OP_RMDIR ? vfs_rmdir(c->v, &root_cred, dir, SLICE_STR(name)) :
-				      vfs_unlink(c->v, &root_cred, dir, SLICE_STR(name));
+	return op->kind == OP_RMDIR ? vfs_rmdir(c->v, &root_cred, dir, SLICE_STR(name))
+				    : vfs_unlink(c->v, &root_cred, dir, SLICE_STR(name));
 }
 
 static int do_attributes(struct client *c, unsigned domain, const struct op *op)
@@ -216,7 +220,8 @@ static int do_attributes(struct client *c, unsigned domain, const struct op *op)
 		return r;
 	if (op->kind == OP_MODE)
 		return vfs_setattr(c->v, &root_cred, inode, NULL, VFS_SET_MODE, &a, &a);
-	return vfs_setxattr(c->v, &root_cred, inode, SLICE_STR("user.x"), SLICE(&value, sizeof(value)), 0);
+	return vfs_setxattr(
+		c->v, &root_cred, inode, SLICE_STR("user.x"), SLICE(&value, sizeof(value)), 0);
 }
 
 static int do_op(struct client *c, unsigned domain, const struct op *op, unsigned flags)
@@ -272,8 +277,8 @@ static void pick_name(struct client *c, struct tree *t, char path[TREE_PATH_MAX]
 	if (!pick(c, t, 1u << NODE_DIR, path) || strlen(path) > 200)
 		strcpy(path, rng_chance(&c->rng, 1, 2) ? "A" : "D");
 	len = strlen(path);
-	(void)snprintf(path + len, TREE_PATH_MAX - len, "/%c%llu%s", rng_chance(&c->rng, 3, 4) ? 'f' : 'g',
-		(unsigned long long)rng_below(&c->rng, 12),
+	(void)snprintf(path + len, TREE_PATH_MAX - len, "/%c%llu%s",
+		rng_chance(&c->rng, 3, 4) ? 'f' : 'g', (unsigned long long)rng_below(&c->rng, 12),
 		rng_chance(&c->rng, 1, 8) ? "-a-name-that-is-somewhat-longer" : "");
 }
 
@@ -324,7 +329,8 @@ static enum op_kind pick_kind(struct client *c, struct tree *t)
 		r -= weights[k];
 	if (!is_offered(c->v, k))
 		return OP_WRITE;
-	if (tree_count(t, 7) > NODES_MAX && (k == OP_CREATE || k == OP_MKDIR || k == OP_LINK || k == OP_SYMLINK))
+	if (tree_count(t, 7) > NODES_MAX &&
+		(k == OP_CREATE || k == OP_MKDIR || k == OP_LINK || k == OP_SYMLINK))
 		return OP_UNLINK;
 	return k;
 }
@@ -354,7 +360,8 @@ static void pick_op(struct client *c, struct tree *t, struct op *op)
 	if (c->wr->w->o.huge && rng_chance(&c->rng, 1, 4))
 		op->offset = rng_below(&c->rng, HUGE_LIMIT - WRITE_MAX);
 	else
-		op->offset = rng_chance(&c->rng, 1, 4) ? 4096 * rng_below(&c->rng, 80) : rng_below(&c->rng, 60000);
+		op->offset = rng_chance(&c->rng, 1, 4) ? 4096 * rng_below(&c->rng, 80)
+						       : rng_below(&c->rng, 60000);
 	switch (op->kind) {
 	case OP_CREATE:
 	case OP_MKDIR:
@@ -362,7 +369,8 @@ static void pick_op(struct client *c, struct tree *t, struct op *op)
 		break;
 	case OP_SYMLINK:
 		pick_name(c, t, op->path);
-		(void)snprintf(op->path2, sizeof(op->path2), "target-%llx", (unsigned long long)op->seed);
+		(void)snprintf(
+			op->path2, sizeof(op->path2), "target-%llx", (unsigned long long)op->seed);
 		break;
 	case OP_RMDIR:
 		pick_old(c, t, dir, op->path);
@@ -406,7 +414,7 @@ static bool is_unclear(struct tree *t, const struct op *op, uint64_t limit)
 
 	if (op->kind == OP_COPY) /* one file onto itself, or nothing to copy */
 		return !a || !b || a == b || a->type != NODE_FILE || b->type != NODE_FILE ||
-			op->offset >= a->size || op->seed + op->len > limit;
+		       op->offset >= a->size || op->seed + op->len > limit;
 	if (op->kind == OP_MODE || op->kind == OP_XATTR)
 		return a && a->type == NODE_LINK;
 	if (op->kind == OP_APPEND)
@@ -418,11 +426,13 @@ static bool is_unclear(struct tree *t, const struct op *op, uint64_t limit)
 
 /* ---- one step ---- */
 
-/* An answer of a volume that is not usable any more. Fails the seed where there is no reason for it. */
+/* An answer of a volume that is not usable any more. Fails the seed where there is no reason for
+ * it. */
 static bool is_over(struct client *c, int r, const char *what)
 {
-	if (r != -ESTALE && r != -ECANCELED && r != -EIO && r != -EBADMSG && r != -ENOSPC && r != -ENOMEM &&
-		r != -EACCES && r != -EROFS && r != -EAGAIN && r != -EWOULDBLOCK && r != -EOPNOTSUPP)
+	if (r != -ESTALE && r != -ECANCELED && r != -EIO && r != -EBADMSG && r != -ENOSPC &&
+		r != -ENOMEM && r != -EACCES && r != -EROFS && r != -EAGAIN && r != -EWOULDBLOCK &&
+		r != -EOPNOTSUPP)
 		return false;
 	if (r == -ESTALE && world_rivals(c->wr))
 		return true;
@@ -465,8 +475,8 @@ static bool step_change(struct client *c, unsigned domain)
 	if ((r < 0) != (expected < 0)) {
 		op_print(&op, line, sizeof(line));
 		tree_print(oracle_tree(o, domain), "model, afterwards");
-		sim_fail("operation %llu of domain %u, %s: expected %d, got %d", (unsigned long long)index, domain,
-			line, expected, r);
+		sim_fail("operation %llu of domain %u, %s: expected %d, got %d",
+			(unsigned long long)index, domain, line, expected, r);
 	}
 	oracle_end(o, domain, index);
 	if (sync && r == 0 && (op.kind == OP_WRITE || op.kind == OP_APPEND))
@@ -480,8 +490,10 @@ static bool acknowledged(struct client *c, int r, unsigned domain, uint64_t n, c
 	struct writer *wr = c->wr;
 
 	if (r == 0 && wr->replaced && n > wr->limit.n[domain])
-		sim_fail("%s acknowledged %llu operations of domain %u by %s; its successor has %llu", wr->link->name,
-			(unsigned long long)n, domain, what, (unsigned long long)wr->limit.n[domain]);
+		sim_fail(
+			"%s acknowledged %llu operations of domain %u by %s; its successor has %llu",
+			wr->link->name, (unsigned long long)n, domain, what,
+			(unsigned long long)wr->limit.n[domain]);
 	if (wr->replaced || is_over(c, r, what))
 		return false;
 	if (r < 0)
@@ -503,7 +515,8 @@ static bool step_fsync(struct client *c, unsigned domain)
 		return true;
 	r = find_node(c->v, domain, path, &inode);
 	if (r == 0)
-		r = vfs_open(c->v, &root_cred, inode, directory ? O_RDONLY | O_DIRECTORY : O_RDWR, &f);
+		r = vfs_open(
+			c->v, &root_cred, inode, directory ? O_RDONLY | O_DIRECTORY : O_RDWR, &f);
 	if (c->wr->replaced || is_over(c, r, "open"))
 		return false;
 	if (r < 0)
@@ -512,8 +525,8 @@ static bool step_fsync(struct client *c, unsigned domain)
 	r = vfs_fsync(c->v, f, false);
 	vfs_release(c->v, f);
 	if (c->wr->w->o.verbose)
-		world_say(c->wr->w, "client %u domain %u fsync %s (%llu) = %d", c->number, domain, path,
-			(unsigned long long)n, r);
+		world_say(c->wr->w, "client %u domain %u fsync %s (%llu) = %d", c->number, domain,
+			path, (unsigned long long)n, r);
 	return acknowledged(c, r, domain, n, "fsync");
 }
 
@@ -526,7 +539,8 @@ static bool step_sync(struct client *c, bool tables)
 	oracle_returned(c->wr->w->oracle, &before);
 	r = tables ? volume_flush_index(c->wr->volume, &e) : vfs_sync(c->v, &e);
 	if (c->wr->w->o.verbose)
-		world_say(c->wr->w, "client %u %s = %d", c->number, tables ? "flush of tables" : "sync", r);
+		world_say(c->wr->w, "client %u %s = %d", c->number,
+			tables ? "flush of tables" : "sync", r);
 	for (unsigned i = 0; i < ORACLE_DOMAINS; i++)
 		if (!acknowledged(c, r, i, before.n[i], tables ? e.text : "sync"))
 			return false;
@@ -566,16 +580,17 @@ static bool step_read(struct client *c, unsigned domain)
 		return false;
 	}
 	if (r < 0 || (uint64_t)n != due || (due && memcmp(bytes, node->data + offset, due) != 0))
-		sim_fail("%s of domain %u at %llu, %llu bytes: got %lld, %s", path, domain, (unsigned long long)offset,
-			(unsigned long long)due, (long long)(r < 0 ? r : n),
+		sim_fail("%s of domain %u at %llu, %llu bytes: got %lld, %s", path, domain,
+			(unsigned long long)offset, (unsigned long long)due,
+			(long long)(r < 0 ? r : n),
 			r < 0 ? strerror(-r) : "other bytes than were written");
 	free(bytes);
 	return true;
 }
 
 /*
- * A file that is unlinked while it is open, and lives on. For the history it is a create and an unlink; what is in it
- * between and after nobody sees, unless a crash leaves it with a name.
+ * A file that is unlinked while it is open, and lives on. For the history it is a create and an
+ * unlink; what is in it between and after nobody sees, unless a crash leaves it with a name.
  */
 static bool step_orphan(struct client *c, unsigned domain)
 {
@@ -629,14 +644,16 @@ out:
 
 /* ---- a replaced writer ---- */
 
-/* Nothing that began after the successor served may be acknowledged; with a strict lease nothing may be answered at all. */
+/* Nothing that began after the successor served may be acknowledged; with a strict lease nothing
+ * may be answered at all. */
 static void blind_result(struct client *c, uint64_t begun_ns, int r, bool durable, const char *what)
 {
 	const struct writer *wr = c->wr;
 
 	if (r < 0 || begun_ns <= wr->replaced_ns || (!durable && !wr->w->o.strict))
 		return;
-	sim_fail("%s: %s was answered although %s had replaced it", wr->link->name, what, wr->w->current->link->name);
+	sim_fail("%s: %s was answered although %s had replaced it", wr->link->name, what,
+		wr->w->current->link->name);
 }
 
 static void blind_steps(struct client *c)

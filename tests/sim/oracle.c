@@ -135,7 +135,8 @@ struct search {
 	struct oracle_cut floor, cut;
 };
 
-/* Whether the last operation inside of a's prefix came after the return of the first one outside of b's. */
+/* Whether the last operation inside of a's prefix came after the return of the first one outside of
+ * b's. */
 static bool contradicts(const struct domain *a, uint64_t na, const struct domain *b, uint64_t nb)
 {
 	return na > 0 && nb < b->n && b->events[nb].ended < a->events[na - 1].begun;
@@ -185,7 +186,8 @@ static void report_bytes(const struct node *a, const struct node *b, const char 
 	for (size_t i = 0; i < a->nentries; i++)
 		for (size_t k = 0; k < b->nentries; k++)
 			if (strcmp(a->entries[i].name, b->entries[k].name) == 0)
-				report_bytes(a->entries[i].node, b->entries[k].node, a->entries[i].name);
+				report_bytes(
+					a->entries[i].node, b->entries[k].node, a->entries[i].name);
 	if (a->type == NODE_DIR || b->type == NODE_DIR)
 		return;
 	to = a->size < b->size ? a->size : b->size;
@@ -195,7 +197,8 @@ static void report_bytes(const struct node *a, const struct node *b, const char 
 		to--;
 	if (from < to)
 		fprintf(stderr, "  %s differs in [%llu, %llu): seen %02x, expected %02x\n", name,
-			(unsigned long long)from, (unsigned long long)to, a->data[from], b->data[from]);
+			(unsigned long long)from, (unsigned long long)to, a->data[from],
+			b->data[from]);
 }
 
 static void report(struct oracle *o, unsigned i, struct tree *seen, uint64_t floor)
@@ -204,11 +207,14 @@ static void report(struct oracle *o, unsigned i, struct tree *seen, uint64_t flo
 	uint64_t from = floor > REPORT_OPS / 4 ? floor - REPORT_OPS / 4 : 0;
 	char line[3 * TREE_PATH_MAX];
 
-	fprintf(stderr, "domain %u: the volume looks like no prefix of %llu..%llu operations (base %llu)\n", i,
-		(unsigned long long)floor, (unsigned long long)d->n, (unsigned long long)d->base_n);
+	fprintf(stderr,
+		"domain %u: the volume looks like no prefix of %llu..%llu operations (base %llu)\n",
+		i, (unsigned long long)floor, (unsigned long long)d->n,
+		(unsigned long long)d->base_n);
 	for (uint64_t n = 0; n < floor; n++)
 		if (d->hashes[n] == tree_hash(seen)) {
-			fprintf(stderr, "  it looks like the prefix of %llu\n", (unsigned long long)n);
+			fprintf(stderr, "  it looks like the prefix of %llu\n",
+				(unsigned long long)n);
 			break;
 		}
 	tree_print(seen, "seen");
@@ -229,8 +235,9 @@ static void report(struct oracle *o, unsigned i, struct tree *seen, uint64_t flo
 	}
 }
 
-bool oracle_match(struct oracle *o, struct tree *const trees[ORACLE_DOMAINS], const struct oracle_cut *floor,
-	struct oracle_cut *ret, struct oracle_cut *lowest, struct oracle_cut *highest, bool quiet)
+bool oracle_match(struct oracle *o, struct tree *const trees[ORACLE_DOMAINS],
+	const struct oracle_cut *floor, struct oracle_cut *ret, struct oracle_cut *lowest,
+	struct oracle_cut *highest, bool quiet)
 {
 	struct search s = {.o = o, .floor = *floor};
 	bool all = true;
@@ -257,7 +264,8 @@ bool oracle_match(struct oracle *o, struct tree *const trees[ORACLE_DOMAINS], co
 		return false;
 	if (!find(&s, 0)) {
 		if (!quiet)
-			fprintf(stderr, "each domain shows a prefix, but together they are no cut\n");
+			fprintf(stderr,
+				"each domain shows a prefix, but together they are no cut\n");
 		return false;
 	}
 	*ret = s.cut;

@@ -38,7 +38,8 @@ void real_path(unsigned domain, const char *path, char out[TREE_PATH_MAX])
 
 	path += path[1] ? 2 : 1;
 	if (domain == ORACLE_SHARED)
-		(void)snprintf(out, TREE_PATH_MAX, "%s%s%s", d ? "s2" : "s", *path ? "/" : "", path);
+		(void)snprintf(
+			out, TREE_PATH_MAX, "%s%s%s", d ? "s2" : "s", *path ? "/" : "", path);
 	else if (!d)
 		(void)snprintf(out, TREE_PATH_MAX, "c%u%s%s", domain, *path ? "/" : "", path);
 	else if (*path)
@@ -101,8 +102,8 @@ static int read_data(struct reader *rd, uint64_t inode, uint64_t size, struct no
 	got = vfs_read(rd->v, f, 0, bytes, size + 1);
 	vfs_release(rd->v, f);
 	if (got >= 0 && (uint64_t)got != size)
-		sim_fail("inode %llu: size %llu, but %lld bytes can be read", (unsigned long long)inode,
-			(unsigned long long)size, (long long)got);
+		sim_fail("inode %llu: size %llu, but %lld bytes can be read",
+			(unsigned long long)inode, (unsigned long long)size, (long long)got);
 	if (got > 0)
 		node_write(n, 0, bytes, (uint64_t)got);
 	free(bytes);
@@ -143,7 +144,10 @@ static int read_node(struct reader *rd, struct node *dir, const char *name, uint
 	r = vfs_getattr(rd->v, &root_cred, inode, &a);
 	if (r < 0)
 		return r;
-	n = node_new(S_ISDIR(a.mode) ? NODE_DIR : S_ISLNK(a.mode) ? NODE_LINK : NODE_FILE, a.mode & 07777);
+	n = node_new(S_ISDIR(a.mode)   ? NODE_DIR
+		     : S_ISLNK(a.mode) ? NODE_LINK
+				       : NODE_FILE,
+		a.mode & 07777);
 	n->tag = inode;
 	node_enter(dir, name, n);
 	if (n->type != NODE_DIR && a.nlink > 1 && rd->n < INODES_MAX)
@@ -235,8 +239,9 @@ static void finding(void *arg, const char *what)
 }
 
 /*
- * Live bytes are booked a little later than merges drop references, so a check beside a merge may see one without the
- * other. Nobody else works on the volume now: what is still wrong when background work has come to rest is wrong.
+ * Live bytes are booked a little later than merges drop references, so a check beside a merge may
+ * see one without the other. Nobody else works on the volume now: what is still wrong when
+ * background work has come to rest is wrong.
  */
 void verify_check(struct world *w, struct volume *v)
 {
@@ -270,7 +275,8 @@ void verify_recovered(struct writer *wr)
 	if (r == -ESTALE && world_rivals(wr)) /* replaced before it began */
 		return;
 	if (r < 0)
-		sim_fail("%s: the recovered volume cannot be read: %s", wr->link->name, strerror(-r));
+		sim_fail("%s: the recovered volume cannot be read: %s", wr->link->name,
+			strerror(-r));
 	if (w->current && w->current->epoch > wr->epoch) { /* replaced while this looked */
 		free_trees(trees);
 		return;

@@ -89,7 +89,8 @@ static void foreign_fence(void)
 
 /* ---- 2: a hole ---- */
 
-/* Three groups; the first one's object is on its way for ever. The fence of a candidate that died lies in the hole. */
+/* Three groups; the first one's object is on its way for ever. The fence of a candidate that died
+ * lies in the hole. */
 static void hole(void)
 {
 	stage_begin();
@@ -127,7 +128,8 @@ static void hole(void)
 	put(w, "f1");
 	actor_kill(w);
 	w = stage_expect(f1_only);
-	expect(actor_do(w, act_look, "x2") < 0, "a group that was never acknowledged has come back");
+	expect(actor_do(w, act_look, "x2") < 0,
+		"a group that was never acknowledged has come back");
 }
 
 /* ---- 3: deaths ---- */
@@ -176,7 +178,8 @@ static void two_candidates(void)
 		put(c, promise(&p, "c", k));
 		gate_remove(g);
 		(void)actor_await(b);
-		expect(!b->open || b->epoch > c->epoch || g->skip, "a candidate serves that a later one had overtaken");
+		expect(!b->open || b->epoch > c->epoch || g->skip,
+			"a candidate serves that a later one had overtaken");
 		last = promise(&p, "d", k);
 		if (actor_do(c, act_put, last) < 0) {
 			p.n--;
@@ -195,7 +198,8 @@ static void two_candidates(void)
 
 /* ---- 5: counterexamples ---- */
 
-/* The writer goes on at the place where a candidate is about to put its fence; the place is flushed and collected. */
+/* The writer goes on at the place where a candidate is about to put its fence; the place is flushed
+ * and collected. */
 static void collect_place(struct actor *a, const char *key)
 {
 	put(a, "f2");
@@ -290,7 +294,8 @@ static void sees(struct actor *r, const char *file)
 	if (actor_do(r, act_poll, NULL) < 0)
 		sim_fail("a poll failed: %s", error_text(&r->error, r->result));
 	if (actor_do(r, act_look, file) < 0)
-		sim_fail("a follower does not see %s, which was acknowledged before its poll", file);
+		sim_fail(
+			"a follower does not see %s, which was acknowledged before its poll", file);
 }
 
 /* 11: a follower waits at a place that is filled, flushed and collected. */
@@ -446,11 +451,13 @@ static int act_read_manifest(struct actor *a)
 	return r;
 }
 
-/* 8: asleep before its create until its number has been cleaned away; a reader between LIST and GET. */
+/* 8: asleep before its create until its number has been cleaned away; a reader between LIST and
+ * GET. */
 static void false_manifest(bool with_reader)
 {
 	stage_begin();
-	struct actor *sleeper = actor_new("sleeper"), *k = actor_new("committer"), *r = actor_new("reader");
+	struct actor *sleeper = actor_new("sleeper"), *k = actor_new("committer"),
+		     *r = actor_new("reader");
 	struct gate *create = gate_set(sleeper, SIM_SEND, STORE_CREATE, "manifest/"), *get, *list;
 	struct manifest *m;
 
@@ -527,8 +534,8 @@ static int act_cancel(struct actor *a)
 	return manifest_commit(stage_raw(a), stage_keys(), &e, NULL, &a->error);
 }
 
-/* Its tables are uploaded; its job is cancelled, the tables swept; it wakes and commits. The sweep is that of a
- * collector elsewhere: it deletes what rule D4(b) allows. */
+/* Its tables are uploaded; its job is cancelled, the tables swept; it wakes and commits. The sweep
+ * is that of a collector elsewhere: it deletes what rule D4(b) allows. */
 static void cancelled_job(void)
 {
 	stage_begin();
@@ -637,7 +644,8 @@ static void frozen_writer(void)
 	expect(actor_do(a, act_look, "f1") < 0, "a writer that was frozen past its lease answered");
 }
 
-/* It is awake, but its requests are slow: a lease counts from their sending, and the successor waits. */
+/* It is awake, but its requests are slow: a lease counts from their sending, and the successor
+ * waits. */
 static void hasty_successor(void)
 {
 	stage_begin();
@@ -657,7 +665,8 @@ static void hasty_successor(void)
 
 /* ---- bytes ---- */
 
-/* A group's early segment is replaced by one of another history: same place, same keys, other salt. */
+/* A group's early segment is replaced by one of another history: same place, same keys, other salt.
+ */
 struct kept {
 	char *key;
 	uint8_t *data;
@@ -692,7 +701,8 @@ static void foreign_segment(void)
 	}
 	struct actor *a = opened("writer");
 
-	expect(actor_do(a, act_write, "big3") == 0 && actor_do(a, act_write, "big4") == 0, "no write");
+	expect(actor_do(a, act_write, "big3") == 0 && actor_do(a, act_write, "big4") == 0,
+		"no write");
 	put(a, "big1");
 	char *place = strdup(large_segment(&other));
 
@@ -704,7 +714,8 @@ static void foreign_segment(void)
 		sim_store_force(stage_store(), kept[i].key, SLICE(kept[i].data, kept[i].len));
 	sim_store_forget(stage_store());
 	a = opened("writer-again");
-	expect(actor_do(a, act_write, "big3") == 0 && actor_do(a, act_write, "big4") == 0, "no write");
+	expect(actor_do(a, act_write, "big3") == 0 && actor_do(a, act_write, "big4") == 0,
+		"no write");
 	put(a, "big2");
 	actor_kill(a);
 	sim_store_settle(stage_store());
@@ -758,7 +769,8 @@ static void run_job(const struct seed_job *j)
 
 bool schedule_passes(const struct schedule *s, enum planted broken, bool quiet)
 {
-	struct seed_job j = {.seed = 1, .bug = broken, .quiet = quiet, .run = run_job, .seconds = 60};
+	struct seed_job j = {
+		.seed = 1, .bug = broken, .quiet = quiet, .run = run_job, .seconds = 60};
 
 	running = s;
 	return seed_run(&j);

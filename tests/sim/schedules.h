@@ -2,8 +2,9 @@
 #ifndef TESTS_SIM_SCHEDULES_H
 #define TESTS_SIM_SCHEDULES_H
 /*
- * Scripted schedules: the interleavings by which the models of the protocol showed why a rule is there, literally, on whole volumes and
- * the simulated store. Each passes as the code is, and fails when its rule is taken out.
+ * Scripted schedules: the interleavings by which the models of the protocol showed why a rule is
+ * there, literally, on whole volumes and the simulated store. Each passes as the code is, and fails
+ * when its rule is taken out.
  */
 #include "core/base/planted.h"
 
@@ -11,8 +12,8 @@
 #include <stddef.h>
 
 struct schedule {
-	const char *name; /* the number on the models page, and a word */
-	void (*run)(void); /* inside of sim_run; fails by sim_fail */
+	const char *name;      /* the number on the models page, and a word */
+	void (*run)(void);     /* inside of sim_run; fails by sim_fail */
 	enum planted rules[4]; /* each alone makes it fail; PLANTED_NONE ends the list */
 };
 

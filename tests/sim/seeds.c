@@ -35,7 +35,8 @@ static void child(const struct seed_job *j)
 	struct world_options o = seed_options(j->seed);
 	struct rlimit no_core = {0};
 
-	(void)setrlimit(RLIMIT_CORE, &no_core); /* a failure aborts; the seed is all that one needs */
+	(void)setrlimit(
+		RLIMIT_CORE, &no_core); /* a failure aborts; the seed is all that one needs */
 	alarm(j->seconds ? j->seconds : SECONDS_MAX);
 	if (j->quiet) {
 		int fd = open("/dev/null", O_WRONLY);

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #ifndef TESTS_SIM_SEEDS_H
 #define TESTS_SIM_SEEDS_H
-/* Runs seeds, each in a process of its own: a failure aborts, and what a killed volume held is never freed. */
+/* Runs seeds, each in a process of its own: a failure aborts, and what a killed volume held is
+ * never freed. */
 #include "core/base/planted.h"
 #include "tests/sim/world.h"
 
-/* What a seed stands for: every fourth has two writers, every fourth a follower, half of them strict leases. */
+/* What a seed stands for: every fourth has two writers, every fourth a follower, half of them
+ * strict leases. */
 struct world_options seed_options(uint64_t seed);
 
 /* One run in a child. `quiet`: its output is thrown away. */

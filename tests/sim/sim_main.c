@@ -5,7 +5,8 @@
  *   sim --seed N [--verbose]
  *   sim --seeds FROM COUNT [--jobs N] [--seconds N]
  *
- * Prints one line for each seed that fails, by which it can be replayed. Exits 1 when one has failed.
+ * Prints one line for each seed that fails, by which it can be replayed. Exits 1 when one has
+ * failed.
  */
 #include "tests/sim/seeds.h"
 
@@ -39,12 +40,14 @@ static unsigned take_one(struct running *running, unsigned *n, const char *progr
 	if (i == *n)
 		return 0;
 	if (!good)
-		printf("FAILED, replay with: %s --seed %llu\n", program, (unsigned long long)running[i].seed);
+		printf("FAILED, replay with: %s --seed %llu\n", program,
+			(unsigned long long)running[i].seed);
 	running[i] = running[--*n];
 	return !good;
 }
 
-static int run_seeds(const char *program, uint64_t from, uint64_t count, unsigned jobs, unsigned seconds)
+static int run_seeds(
+	const char *program, uint64_t from, uint64_t count, unsigned jobs, unsigned seconds)
 {
 	struct running running[JOBS_MAX];
 	unsigned n = 0, failed = 0;
@@ -63,8 +66,8 @@ static int run_seeds(const char *program, uint64_t from, uint64_t count, unsigne
 	}
 	while (n)
 		failed += take_one(running, &n, program);
-	printf("sim: %llu seeds from %llu, %u failed, %ld s\n", (unsigned long long)done, (unsigned long long)from,
-		failed, (long)(time(NULL) - begin));
+	printf("sim: %llu seeds from %llu, %u failed, %ld s\n", (unsigned long long)done,
+		(unsigned long long)from, failed, (long)(time(NULL) - begin));
 	return failed ? 1 : 0;
 }
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Proves that the simulation sees: each rule that planted.h can switch off is switched off, and seeds are run until one fails, 200 at
- * most. What seeds do not reach is left to the scripted schedules. Prints a table; a rule whose loss nobody notices fails the program.
+ * Proves that the simulation sees: each rule that planted.h can switch off is switched off, and
+ * seeds are run until one fails, 200 at most. What seeds do not reach is left to the scripted
+ * schedules. Prints a table; a rule whose loss nobody notices fails the program.
  *
  *   sim-planted [RULE...] [--jobs N]        all rules, or these
  *   sim-planted --bug RULE --seed N [--verbose]
@@ -126,8 +127,8 @@ static bool prove(const struct rule *r, unsigned jobs)
 	if (r->kind != SCRIPT) {
 		n = try_seeds(r, jobs, &seed);
 		if (n) {
-			printf("%-24s caught after %3u seeds: --bug %s --seed %llu\n", name, n, name,
-				(unsigned long long)seed);
+			printf("%-24s caught after %3u seeds: --bug %s --seed %llu\n", name, n,
+				name, (unsigned long long)seed);
 			return true;
 		}
 	}
@@ -137,7 +138,8 @@ static bool prove(const struct rule *r, unsigned jobs)
 		return true;
 	}
 	if (schedule_deferred(r->bug)) {
-		printf("%-24s nothing in core rests on it yet: %s\n", name, schedule_deferred(r->bug));
+		printf("%-24s nothing in core rests on it yet: %s\n", name,
+			schedule_deferred(r->bug));
 		return true;
 	}
 	printf("%-24s NOT CAUGHT\n", name);
@@ -171,7 +173,8 @@ int main(int argc, char **argv)
 		} else if (planted_by_name(argv[i]) < PLANTED_COUNT) {
 			wanted[planted_by_name(argv[i])] = some = true;
 		} else {
-			fprintf(stderr, "usage: sim-planted [RULE...] [--jobs N] | --bug RULE --seed N [--verbose]\n");
+			fprintf(stderr,
+				"usage: sim-planted [RULE...] [--jobs N] | --bug RULE --seed N [--verbose]\n");
 			return 2;
 		}
 	}

@@ -40,7 +40,8 @@ int main(int argc, char **argv)
 		for (size_t k = 0; k < 4 && s->rules[k] != PLANTED_NONE; k++) {
 			bool red = !schedule_passes(s, s->rules[k], true);
 
-			printf("; without %s %s", planted_name(s->rules[k]), red ? "red" : "STILL PASSES");
+			printf("; without %s %s", planted_name(s->rules[k]),
+				red ? "red" : "STILL PASSES");
 			bad += !red;
 		}
 		printf("\n");

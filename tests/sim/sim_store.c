@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * A write is a message with a time at which it lands. Messages land in the order of these times, whenever somebody looks at the
- * objects or time has passed; the fibre that sent one sleeps until its time and reads the result from it. So a message needs no fibre to
- * land: it outlives its sender.
+ * A write is a message with a time at which it lands. Messages land in the order of these times,
+ * whenever somebody looks at the objects or time has passed; the fibre that sent one sleeps until
+ * its time and reads the result from it. So a message needs no fibre to land: it outlives its
+ * sender.
  */
 #include "tests/sim/sim_store.h"
 
@@ -217,7 +218,8 @@ static uint64_t late_ns(struct sim_store *s)
 	uint64_t most = (s->faults.late_ms ? s->faults.late_ms : 1) * MS;
 
 	/* Half of them soon: most races are short. */
-	return rng_chance(&s->rng, 1, 2) ? rng_below(&s->rng, most / 64 + 1) : rng_below(&s->rng, most);
+	return rng_chance(&s->rng, 1, 2) ? rng_below(&s->rng, most / 64 + 1)
+					 : rng_below(&s->rng, most);
 }
 
 static bool chance(struct sim_store *s, unsigned per_million)
@@ -270,12 +272,14 @@ static void check_salt(struct sim_store *s, const struct sim_message *m)
 	}
 }
 
-/* Names of segments and tables never have two contents (fences, claims and manifests are raced for). */
+/* Names of segments and tables never have two contents (fences, claims and manifests are raced
+ * for). */
 static void check_unique(struct sim_store *s, const struct sim_message *m)
 {
 	bool table = strncmp(m->key, "table/", 6) == 0, log = strncmp(m->key, "log/", 4) == 0;
 
-	if (!table && !(log && m->blob->len > KIND_OFFSET && m->blob->data[KIND_OFFSET] == KIND_SEGMENT))
+	if (!table &&
+		!(log && m->blob->len > KIND_OFFSET && m->blob->data[KIND_OFFSET] == KIND_SEGMENT))
 		return;
 	for (size_t i = s->nmessages; i-- > 0;) {
 		const struct sim_message *o = s->messages[i];
@@ -385,7 +389,8 @@ static int read_objects(struct sim_store *s, struct store_call *c, struct error 
 
 		if (!o)
 			return error_set(err, -ENOENT, "%s: no such object", c->key);
-		c->offset = store_read_range(o->blob->len, c->offset, c->from_end, c->len, &c->ret_len);
+		c->offset =
+			store_read_range(o->blob->len, c->offset, c->from_end, c->len, &c->ret_len);
 		c->ret_size = o->blob->len;
 		if (c->ret_len > 1 && chance(s, s->faults.short_body))
 			c->ret_len /= 2;
@@ -415,7 +420,8 @@ static void draw_copies(struct sim_store *s, struct sim_message *m)
 	if (chance(s, s->faults.late_copy))
 		flight_add(s, m, sim_now_ns() + late_ns(s), true);
 	if (chance(s, s->faults.old_copy))
-		flight_add(s, s->messages[rng_below(&s->rng, s->nmessages)], sim_now_ns() + late_ns(s), true);
+		flight_add(s, s->messages[rng_below(&s->rng, s->nmessages)],
+			sim_now_ns() + late_ns(s), true);
 }
 
 /* A write that leaves: 0 or its result, -ETIMEDOUT without a reply. */
@@ -582,7 +588,8 @@ struct store *sim_link_open(struct sim_store *s, struct sim_link *l, bool raw)
 	h->layer.call = handle_call;
 	h->s = s;
 	h->link = l;
-	return raw ? &h->layer.store : retry_new(&h->layer.store, &(struct retry_options){.timeout_ms = 0});
+	return raw ? &h->layer.store
+		   : retry_new(&h->layer.store, &(struct retry_options){.timeout_ms = 0});
 }
 
 void sim_link_died(struct sim_store *s, struct sim_link *l)
@@ -645,9 +652,9 @@ const char *sim_store_name(struct sim_store *s, const char *prefix, size_t n)
 	land_until(s, sim_now_ns());
 	size_t i = lower_bound(s, prefix) + n;
 
-	return i < s->nobjects && strncmp(s->objects[i].key, prefix, strlen(prefix)) == 0 ?
-		s->objects[i].key :
-		NULL;
+	return i < s->nobjects && strncmp(s->objects[i].key, prefix, strlen(prefix)) == 0
+		       ? s->objects[i].key
+		       : NULL;
 }
 
 size_t sim_store_count(struct sim_store *s, const char *prefix)
@@ -689,7 +696,9 @@ void sim_store_print(struct sim_store *s)
 {
 	for (size_t i = 0; i < s->nobjects; i++)
 		fprintf(stderr, "  %s %zu kind %d\n", s->objects[i].key, s->objects[i].blob->len,
-			s->objects[i].blob->len > KIND_OFFSET ? s->objects[i].blob->data[KIND_OFFSET] : 0);
+			s->objects[i].blob->len > KIND_OFFSET
+				? s->objects[i].blob->data[KIND_OFFSET]
+				: 0);
 }
 
 void sim_store_free(struct sim_store *s)

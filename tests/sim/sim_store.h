@@ -2,15 +2,17 @@
 #ifndef TESTS_SIM_SIM_STORE_H
 #define TESTS_SIM_SIM_STORE_H
 /*
- * One object store that all simulated processes share, and the network in between. It does what rules S1 and S2 allow, as
- * its seed decides: requests take their time and overtake each other; they fail, with or without effect, with or without a reply; a
- * copy of any PUT or DELETE ever sent may land again at any later time, also after its sender has died.
+ * One object store that all simulated processes share, and the network in between. It does what
+ * rules S1 and S2 allow, as its seed decides: requests take their time and overtake each other;
+ * they fail, with or without effect, with or without a reply; a copy of any PUT or DELETE ever sent
+ * may land again at any later time, also after its sender has died.
  *
- * It belongs to the harness: nothing here is locked, waits inside, or lives in a process. What a process holds is a handle (an
- * ordinary struct store), which refers to its *link*. Valid inside of one sim_run only.
+ * It belongs to the harness: nothing here is locked, waits inside, or lives in a process. What a
+ * process holds is a handle (an ordinary struct store), which refers to its *link*. Valid inside of
+ * one sim_run only.
  *
- * It watches what passes and calls sim_fail when a legitimate sender creates the name of a segment or table with two
- * contents (S3, W2), or uses one salt for two objects.
+ * It watches what passes and calls sim_fail when a legitimate sender creates the name of a segment
+ * or table with two contents (S3, W2), or uses one salt for two objects.
  */
 #include "core/store/store.h"
 #include "tests/sim/env_sim.h"
@@ -21,26 +23,26 @@ struct sim_store;
 struct sim_link {
 	char name[32];
 	unsigned id;
-	bool cut;		/* everything fails without effect */
-	bool hang;		/* nothing begins or ends */
-	bool dead;		/* its process was killed (sim_link_died) */
+	bool cut;		   /* everything fails without effect */
+	bool hang;		   /* nothing begins or ends */
+	bool dead;		   /* its process was killed (sim_link_died) */
 	uint64_t requests, writes; /* so far */
-	uint64_t kill_after;	/* kill the process at this write (counted like `writes`); 0 = never */
-	bool kill_late;		/* after it took effect, before the reply */
+	uint64_t kill_after; /* kill the process at this write (counted like `writes`); 0 = never */
+	bool kill_late;	     /* after it took effect, before the reply */
 	struct sim_process *process;
 };
 
 /* Chances are per million. */
 struct sim_faults {
-	uint64_t latency_us;	/* typical, of each direction */
-	unsigned slow;		/* a request takes up to 60 times as long */
-	unsigned error;		/* -EIO without effect */
-	unsigned lost_reply;	/* the effect, then -ETIMEDOUT */
-	unsigned late_effect;	/* -ETIMEDOUT; the effect comes up to minutes later */
-	unsigned short_body;	/* GET gives half of the bytes */
-	unsigned late_copy;	/* a copy of this PUT or DELETE lands again later */
-	unsigned old_copy;	/* a copy of any earlier one lands now or later */
-	uint64_t late_ms;	/* how late a late one may come */
+	uint64_t latency_us;  /* typical, of each direction */
+	unsigned slow;	      /* a request takes up to 60 times as long */
+	unsigned error;	      /* -EIO without effect */
+	unsigned lost_reply;  /* the effect, then -ETIMEDOUT */
+	unsigned late_effect; /* -ETIMEDOUT; the effect comes up to minutes later */
+	unsigned short_body;  /* GET gives half of the bytes */
+	unsigned late_copy;   /* a copy of this PUT or DELETE lands again later */
+	unsigned old_copy;    /* a copy of any earlier one lands now or later */
+	uint64_t late_ms;     /* how late a late one may come */
 };
 
 enum sim_stage { SIM_SEND, SIM_REPLY };
@@ -57,7 +59,8 @@ struct sim_request {
 	struct slice body; /* of a write */
 	int result;	   /* at SIM_REPLY */
 };
-/* Called in the fibre that asks, before a request leaves and after it took effect. May wait, pause or kill. */
+/* Called in the fibre that asks, before a request leaves and after it took effect. May wait, pause
+ * or kill. */
 typedef enum sim_verdict sim_hook_fn(void *arg, enum sim_stage stage, const struct sim_request *r);
 
 /* A PUT or DELETE that was sent. */

@@ -41,8 +41,9 @@ void stage_sleep(uint64_t ms)
 
 static bool fits(const struct gate *g, enum sim_stage at, const struct sim_request *r)
 {
-	return g->on && g->stage == at && (g->op == r->op || g->op == STORE_OPS) && (!g->actor || g->actor->link == r->link) &&
-		strncmp(r->key, g->prefix, strlen(g->prefix)) == 0 && (!g->after_only || r->after);
+	return g->on && g->stage == at && (g->op == r->op || g->op == STORE_OPS) &&
+	       (!g->actor || g->actor->link == r->link) &&
+	       strncmp(r->key, g->prefix, strlen(g->prefix)) == 0 && (!g->after_only || r->after);
 }
 
 static enum sim_verdict at_gates(void *arg, enum sim_stage at, const struct sim_request *r)
@@ -77,7 +78,12 @@ struct gate *gate_set(struct actor *a, enum sim_stage at, enum store_op op, cons
 
 		if (g->on || g->closed)
 			continue;
-		*g = (struct gate){.actor = a, .stage = at, .op = op, .prefix = prefix, .closed = true, .on = true};
+		*g = (struct gate){.actor = a,
+			.stage = at,
+			.op = op,
+			.prefix = prefix,
+			.closed = true,
+			.on = true};
 		return g;
 	}
 	sim_fail("too many gates");
@@ -248,7 +254,8 @@ static int write_file(struct actor *a, bool sync)
 	struct vfs_file *f;
 	struct vfs_attr at;
 	int64_t n;
-	int r = vfs_create(v, &root_cred, VFS_ROOT, SLICE_STR(a->file), 0644, O_RDWR | O_CREAT, &at, &f, NULL);
+	int r = vfs_create(
+		v, &root_cred, VFS_ROOT, SLICE_STR(a->file), 0644, O_RDWR | O_CREAT, &at, &f, NULL);
 
 	if (r < 0) {
 		free(bytes);
@@ -314,7 +321,8 @@ int act_close_memtable(struct actor *a)
 int act_flush_memtable(struct actor *a)
 {
 	struct volume *v = a->volume;
-	struct log_place replay = {.epoch = a->epoch, .sequence = log_replay_start(v->log, a->upto)};
+	struct log_place replay = {
+		.epoch = a->epoch, .sequence = log_replay_start(v->log, a->upto)};
 
 	return index_flush(v->index, a->upto, replay, 0, &a->error);
 }

@@ -2,8 +2,9 @@
 #ifndef TESTS_SIM_STAGE_H
 #define TESTS_SIM_STAGE_H
 /*
- * A stage for scripted schedules: actors (a process each, with a volume), a calm store, and gates, at which an actor falls asleep in
- * the middle of a request until the script lets it go on. One stage per run.
+ * A stage for scripted schedules: actors (a process each, with a volume), a calm store, and gates,
+ * at which an actor falls asleep in the middle of a request until the script lets it go on. One
+ * stage per run.
  */
 #include "core/index/manifest.h"
 #include "tests/sim/world.h"
@@ -35,8 +36,8 @@ struct gate {
 	bool after_only; /* LISTs with a beginning */
 	unsigned skip;	 /* so many pass before */
 	bool reached, closed;
-	bool lasting;		 /* also for later requests */
-	enum sim_verdict verdict; /* when it goes on */
+	bool lasting;		     /* also for later requests */
+	enum sim_verdict verdict;    /* when it goes on */
 	char key[STORE_KEY_MAX + 1]; /* of the request that came here */
 	bool on;
 };
@@ -64,7 +65,7 @@ int act_write(struct actor *a); /* creates `file`, without fsync */
 int act_put(struct actor *a);	/* creates `file` and makes it durable */
 int act_look(struct actor *a);	/* 0: `file` is there as it should be */
 int act_unlink(struct actor *a);
-int act_tables(struct actor *a); /* flushes everything to tables */
+int act_tables(struct actor *a);	 /* flushes everything to tables */
 int act_close_memtable(struct actor *a); /* what is acknowledged now ... */
 int act_flush_memtable(struct actor *a); /* ... goes to tables, and nothing else */
 int act_sweep(struct actor *a);

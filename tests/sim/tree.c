@@ -53,7 +53,8 @@ void node_enter(struct node *dir, const char *name, struct node *child)
 
 	if (dir->nentries == dir->entries_cap) {
 		dir->entries_cap = dir->entries_cap ? dir->entries_cap * 2 : 8;
-		dir->entries = need(reallocarray(dir->entries, dir->entries_cap, sizeof(*dir->entries)));
+		dir->entries =
+			need(reallocarray(dir->entries, dir->entries_cap, sizeof(*dir->entries)));
 	}
 	for (; i && strcmp(dir->entries[i - 1].name, name) > 0; i--)
 		dir->entries[i] = dir->entries[i - 1];
@@ -176,7 +177,8 @@ void tree_free(struct tree *t)
 }
 
 /* The node; *ret_dir and *ret_name (may be NULL): where its last component is, or would be. */
-static struct node *walk(const struct tree *t, const char *path, struct node **ret_dir, char *ret_name, int *ret)
+static struct node *walk(
+	const struct tree *t, const char *path, struct node **ret_dir, char *ret_name, int *ret)
 {
 	struct node *n = t->root, *dir = NULL;
 	char name[TREE_NAME_MAX] = "";
@@ -373,7 +375,8 @@ static int move(struct tree *t, const struct op *op, uint64_t index)
 		return to.r;
 	if (from.node->type == NODE_DIR && (to.dir == from.node || is_below(from.node, to.dir)))
 		return -EINVAL;
-	if (to.node && to.node->type == NODE_DIR && (from.dir == to.node || is_below(to.node, from.dir)))
+	if (to.node && to.node->type == NODE_DIR &&
+		(from.dir == to.node || is_below(to.node, from.dir)))
 		return -ENOTEMPTY;
 	if (from.node == to.node)
 		return 0;
@@ -503,7 +506,8 @@ static uint64_t data_hash(struct node *n)
 }
 
 /* `order` counts nodes: hard links show as the number of the first one. */
-static uint64_t hash_node(struct tree *t, struct node *n, unsigned depth, uint64_t *order, uint64_t h)
+static uint64_t hash_node(
+	struct tree *t, struct node *n, unsigned depth, uint64_t *order, uint64_t h)
 {
 	uint64_t first = t->marks;
 
@@ -541,13 +545,14 @@ static void print_node(struct node *n, char *path, size_t len, unsigned depth)
 	if (depth > 1)
 		fprintf(stderr, " mode %o xattr %llx", n->mode, (unsigned long long)n->xattr);
 	if (n->type == NODE_FILE)
-		fprintf(stderr, " links %u size %llu data %016llx", n->links, (unsigned long long)n->size,
-			(unsigned long long)data_hash(n));
+		fprintf(stderr, " links %u size %llu data %016llx", n->links,
+			(unsigned long long)n->size, (unsigned long long)data_hash(n));
 	else if (n->type == NODE_LINK)
 		fprintf(stderr, " links %u -> %.*s", n->links, (int)n->size, (const char *)n->data);
 	fprintf(stderr, "\n");
 	for (size_t i = 0; i < n->nentries; i++) {
-		int more = snprintf(path + len, TREE_PATH_MAX - len, "%s%s", len ? "/" : "", n->entries[i].name);
+		int more = snprintf(path + len, TREE_PATH_MAX - len, "%s%s", len ? "/" : "",
+			n->entries[i].name);
 
 		print_node(n->entries[i].node, path, len + (size_t)more, depth + 1);
 	}
@@ -564,26 +569,30 @@ void tree_print(struct tree *t, const char *title)
 
 const char *op_name(enum op_kind kind)
 {
-	static const char *const names[OP_KINDS] = {"create", "write", "append", "truncate", "punch", "allocate",
-		"copy", "mkdir", "rmdir", "unlink", "rename", "exchange", "link", "symlink", "mode", "xattr"};
+	static const char *const names[OP_KINDS] = {"create", "write", "append", "truncate",
+		"punch", "allocate", "copy", "mkdir", "rmdir", "unlink", "rename", "exchange",
+		"link", "symlink", "mode", "xattr"};
 
 	return names[kind];
 }
 
 void op_print(const struct op *op, char *out, size_t size)
 {
-	(void)snprintf(out, size, "%s %s %s offset %llu len %llu seed %llx", op_name(op->kind), op->path, op->path2,
-		(unsigned long long)op->offset, (unsigned long long)op->len, (unsigned long long)op->seed);
+	(void)snprintf(out, size, "%s %s %s offset %llu len %llu seed %llx", op_name(op->kind),
+		op->path, op->path2, (unsigned long long)op->offset, (unsigned long long)op->len,
+		(unsigned long long)op->seed);
 }
 
 /* ---- picking ---- */
 
-static bool pick_node(struct node *n, unsigned types, unsigned depth, size_t *left, char *path, size_t len)
+static bool pick_node(
+	struct node *n, unsigned types, unsigned depth, size_t *left, char *path, size_t len)
 {
 	if (depth > 0 && (types >> n->type & 1) && (*left)-- == 0)
 		return true;
 	for (size_t i = 0; i < n->nentries; i++) {
-		int more = snprintf(path + len, TREE_PATH_MAX - len, "%s%s", len ? "/" : "", n->entries[i].name);
+		int more = snprintf(path + len, TREE_PATH_MAX - len, "%s%s", len ? "/" : "",
+			n->entries[i].name);
 
 		if (pick_node(n->entries[i].node, types, depth + 1, left, path, len + (size_t)more))
 			return true;

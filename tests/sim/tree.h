@@ -2,10 +2,12 @@
 #ifndef TESTS_SIM_TREE_H
 #define TESTS_SIM_TREE_H
 /*
- * A file system as naively as one can write it: nodes with children in a list and bytes in an array. The oracle applies every
- * operation to one of these, builds another from what a recovered volume shows, and compares hashes.
+ * A file system as naively as one can write it: nodes with children in a list and bytes in an
+ * array. The oracle applies every operation to one of these, builds another from what a recovered
+ * volume shows, and compares hashes.
  *
- * Paths are relative, without leading slash, e.g. "A/d0/f3"; "" is the root. The nodes directly below the root are fixed.
+ * Paths are relative, without leading slash, e.g. "A/d0/f3"; "" is the root. The nodes directly
+ * below the root are fixed.
  */
 #include <stdbool.h>
 #include <stddef.h>
@@ -29,10 +31,10 @@ struct node {
 	bool hashed; /* data_hash is right */
 	struct entry *entries;
 	size_t nentries, entries_cap;
-	uint64_t xattr; /* value of the one extended attribute that the clients use, 0 = none */
+	uint64_t xattr;	  /* value of the one extended attribute that the clients use, 0 = none */
 	uint64_t last_op; /* index of the last operation that named it, plus one */
-	uint64_t mark;	 /* for walks */
-	uint64_t tag;	 /* inode number in trees read from a volume */
+	uint64_t mark;	  /* for walks */
+	uint64_t tag;	  /* inode number in trees read from a volume */
 };
 
 struct tree {
@@ -70,7 +72,8 @@ struct tree *tree_new(void); /* with directories "A" and "D" */
 struct tree *tree_copy(const struct tree *t);
 void tree_free(struct tree *t);
 struct node *tree_find(const struct tree *t, const char *path);
-/* Applies the operation, the `index`-th of its history: 0, or a negative errno as the real one should give. */
+/* Applies the operation, the `index`-th of its history: 0, or a negative errno as the real one
+ * should give. */
 int tree_apply(struct tree *t, const struct op *op, uint64_t index);
 /* Of everything that the oracle compares. */
 uint64_t tree_hash(struct tree *t);
@@ -88,7 +91,8 @@ void node_write(struct node *n, uint64_t offset, const uint8_t *data, uint64_t l
 /* The bytes of a write. Some are zeros, some compress, some do not. */
 void op_bytes(uint64_t seed, uint8_t *out, size_t len);
 
-/* What the clients pick from: the n-th node below the root in walking order, of the types in the mask (1 << type). */
+/* What the clients pick from: the n-th node below the root in walking order, of the types in the
+ * mask (1 << type). */
 size_t tree_count(struct tree *t, unsigned types);
 bool tree_pick(struct tree *t, unsigned types, size_t n, char path[TREE_PATH_MAX]);
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * One writer after the other. The main fibre belongs to no volume: it starts writers, lets them work, ends them in one of several
- * ways, and changes the weather of the store. A writer process opens the volume, shows what it recovered to the oracle, checks
- * it, and runs its clients.
+ * One writer after the other. The main fibre belongs to no volume: it starts writers, lets them
+ * work, ends them in one of several ways, and changes the weather of the store. A writer process
+ * opens the volume, shows what it recovered to the oracle, checks it, and runs its clients.
  */
 #include "tests/sim/world.h"
 
@@ -55,7 +55,8 @@ void world_identity(const char *host, struct sim_process *p)
 
 static bool sim_is_gone(int64_t pid, uint64_t started)
 {
-	return started != STARTED || pid < 1 || pid > npids || sim_process_fibres(pids[pid - 1].process) == 0;
+	return started != STARTED || pid < 1 || pid > npids ||
+	       sim_process_fibres(pids[pid - 1].process) == 0;
 }
 
 void __real_identity_of_process(struct identity *ret);
@@ -460,8 +461,8 @@ static void world_main(void *arg)
 	}
 	for (unsigned i = 0; oracle_total(w->oracle) < w->o.ops || w->crashes < w->o.crashes; i++) {
 		if (i == ROUNDS_MAX || w->nwriters + 8 > WORLD_WRITERS_MAX)
-			sim_fail("no end: %llu operations, %u crashes", (unsigned long long)oracle_total(w->oracle),
-				w->crashes);
+			sim_fail("no end: %llu operations, %u crashes",
+				(unsigned long long)oracle_total(w->oracle), w->crashes);
 		if (w->o.two_writers && w->current && rng_chance(&w->rng, 1, 2))
 			run_two(w);
 		else
@@ -495,9 +496,10 @@ void world_run(const struct world_options *o)
 		fprintf(stderr,
 			"seed %llu: %llu operations, %u writers, %u crashes (%u while opening), %u closed, %u take-overs, "
 			"%u polls, %zu writes, %.1f s, %llu steps\n",
-			(unsigned long long)o->seed, (unsigned long long)oracle_total(w->oracle), w->nwriters, w->crashes,
-			w->opens_killed, w->closes, w->takeovers, w->polls, sim_store_messages(w->store),
-			(double)sim_now_ns() / 1e9, (unsigned long long)sim_steps());
+			(unsigned long long)o->seed, (unsigned long long)oracle_total(w->oracle),
+			w->nwriters, w->crashes, w->opens_killed, w->closes, w->takeovers, w->polls,
+			sim_store_messages(w->store), (double)sim_now_ns() / 1e9,
+			(unsigned long long)sim_steps());
 	diag_set_sink(NULL);
 	oracle_free(w->oracle);
 	sim_store_free(w->store);

@@ -2,10 +2,12 @@
 #ifndef TESTS_SIM_WORLD_H
 #define TESTS_SIM_WORLD_H
 /*
- * Whole volumes in the simulator: a store, an oracle, and one writer after the other (or two at once), each a simulated process
- * with three clients that work on the volume until the process is killed, put aside, or closes it. Everything follows from one seed.
+ * Whole volumes in the simulator: a store, an oracle, and one writer after the other (or two at
+ * once), each a simulated process with three clients that work on the volume until the process is
+ * killed, put aside, or closes it. Everything follows from one seed.
  *
- * world.c: processes and their ends. clients.c: what clients do, and what they check. reading.c: a volume as trees.
+ * world.c: processes and their ends. clients.c: what clients do, and what they check. reading.c: a
+ * volume as trees.
  */
 #include "core/base/error.h"
 #include "core/base/rng.h"
@@ -34,7 +36,7 @@ struct writer {
 	struct rng rng;
 	char host[16];
 	struct volume *volume;
-	uint64_t epoch; /* of its claim, 0 = not open yet */
+	uint64_t epoch;	   /* of its claim, 0 = not open yet */
 	bool force, close; /* close: cleanly, when the clients are done */
 	bool opened, done, stop;
 	int result; /* of opening or closing */

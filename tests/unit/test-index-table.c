@@ -515,7 +515,7 @@ END_TEST
 static void decode_all(struct slice plain)
 {
 	struct table_block *blocks = NULL;
-	struct table_fragment *fragments = NULL;
+	struct table_fragment *pieces = NULL;
 	struct table_properties p = {0};
 	uint64_t sum = 0;
 	size_t n;
@@ -527,15 +527,15 @@ static void decode_all(struct slice plain)
 		sum += blocks[i].last.data[blocks[i].last.len - 1];
 	}
 	free(blocks);
-	r = table_ranges_decode(plain, &fragments, &n, NULL);
+	r = table_ranges_decode(plain, &pieces, &n, NULL);
 	ck_assert(r == 0 || r == -EBADMSG);
 	for (size_t i = 0; r == 0 && i < n; i++) {
-		ck_assert_int_lt(slice_cmp(fragments[i].first, fragments[i].end), 0);
-		ck_assert_uint_gt(fragments[i].ngroups, 0);
-		for (size_t g = 0; g < fragments[i].ngroups; g++)
-			sum += fragments[i].groups[g];
+		ck_assert_int_lt(slice_cmp(pieces[i].first, pieces[i].end), 0);
+		ck_assert_uint_gt(pieces[i].ngroups, 0);
+		for (size_t g = 0; g < pieces[i].ngroups; g++)
+			sum += pieces[i].groups[g];
 	}
-	free(fragments);
+	free(pieces);
 	r = table_properties_decode(plain, &p, NULL);
 	ck_assert(r == 0 || r == -EBADMSG || r == -EPROTONOSUPPORT);
 	table_properties_done(&p);
