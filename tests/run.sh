@@ -314,6 +314,7 @@ stage()
 	mkdir -p "$STAGE/$1"
 	rm -rf "$STAGE/shell"
 	cp -r tests/shell "$STAGE/shell"
+	cp -r tests/golden "$STAGE/shell/golden"
 	for f in fuse/zerofs-mount cli/zerofs tests/shell/fsx tests/shell/journal; do cp "$dir/$f" "$STAGE/$1/" || return; done
 	chmod -R a+rX "$STAGE"
 }

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * From a closed group to its acknowledgement: the journal is encoded, segments are sealed and uploaded by the pool, groups are
- * acknowledged in order.
+ * From a closed group to its acknowledgement: the journal is encoded, segments are sealed and
+ * uploaded by the pool, groups are acknowledged in order.
  *
- * W2: a segment keeps its bytes until its position is known stored, and every attempt sends exactly these bytes. W3: what counts as known
- * stored is settled by store_create, which compares what lies there with what was sent.
+ * W2: a segment keeps its bytes until its position is known stored, and every attempt sends exactly
+ * these bytes. W3: what counts as known stored is settled by store_create, which compares what lies
+ * there with what was sent.
  */
 #include "core/log/log_internal.h"
 
@@ -16,15 +17,16 @@
 #include <assert.h>
 #include <stdlib.h>
 
-/* Between attempts. The retry layer below has already waited, so this only keeps a store without one from being flooded. */
+/* Between attempts. The retry layer below has already waited, so this only keeps a store without
+ * one from being flooded. */
 #define PAUSE_FIRST_MS 50
 #define PAUSE_MAX_MS 10000
 
 /* ---- bandwidth ---- */
 
 /*
- * Bytes stored per time during which enough was under way, both fading together: parallel uploads end in bursts, so neither one upload
- * nor the time between two ends says anything.
+ * Bytes stored per time during which enough was under way, both fading together: parallel uploads
+ * end in bursts, so neither one upload nor the time between two ends says anything.
  */
 static void bandwidth_step_locked(struct log *l, int64_t bytes)
 {
@@ -55,7 +57,8 @@ static void bandwidth_done_locked(struct log *l, uint64_t bytes)
 
 /* ---- one upload ---- */
 
-/* The journal counts as memory of the commit path from here until it is sealed. Never waits: the commit cannot wait for itself. */
+/* The journal counts as memory of the commit path from here until it is sealed. Never waits: the
+ * commit cannot wait for itself. */
 static void attach_journal(struct segment *s, struct buf *plain)
 {
 	MUTEX_GUARD(&s->lock);
@@ -82,7 +85,8 @@ static int seal_once(struct segment *s, struct error *err)
 	return 0;
 }
 
-/* W3, after "exists" and then nothing: our own object may have been collected by a successor. 0: try again. */
+/* W3, after "exists" and then nothing: our own object may have been collected by a successor. 0:
+ * try again. */
 static int ask_owner(struct log *l, struct segment *s)
 {
 	int r = l->o.still_owner ? l->o.still_owner(l->o.still_owner_arg) : 0;
@@ -116,7 +120,8 @@ static int send(struct log *l, struct segment *s, struct error *err)
 	return r;
 }
 
-/* 0: known stored. -EAGAIN: at once again. -ESTALE, -ECANCELED: no more. Else again after a pause. */
+/* 0: known stored. -EAGAIN: at once again. -ESTALE, -ECANCELED: no more. Else again after a pause.
+ */
 static int attempt(struct log *l, struct segment *s, struct error *err)
 {
 	int r = log_stopped(l); /* W5: a fenced writer sends nothing */
@@ -147,8 +152,9 @@ static void report(struct log *l, const struct segment *s, const struct error *w
 	struct error text = *why;
 
 	MUTEX_GUARD(&l->lock);
-	diag_limited(&l->refused, DIAG_WARNING, "log", "segment=%llu/%llu not stored yet, trying again: %s",
-		(unsigned long long)s->epoch, (unsigned long long)s->sequence, error_text(&text, r));
+	diag_limited(&l->refused, DIAG_WARNING, "log",
+		"segment=%llu/%llu not stored yet, trying again: %s", (unsigned long long)s->epoch,
+		(unsigned long long)s->sequence, error_text(&text, r));
 }
 
 static void upload_run(struct work *w)
@@ -272,7 +278,8 @@ void log_acknowledge(struct log *l)
 		uint64_t number = g->number;
 
 		list_remove(&gp->flight);
-		/* Before `acked`, which may wake somebody who asks for the replay start of this group. */
+		/* Before `acked`, which may wake somebody who asks for the replay start of this
+		 * group. */
 		gp->mark->group = number;
 		gp->mark->start = gp->journal + 1;
 		l->last_mark->next = gp->mark;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Claims and heartbeats as objects, and what an observer concludes from them. All of it is liveness and discovery: a wrong conclusion
- * costs time, or a writer its epoch, never data (rules T and L keep those).
+ * Claims and heartbeats as objects, and what an observer concludes from them. All of it is liveness
+ * and discovery: a wrong conclusion costs time, or a writer its epoch, never data (rules T and L
+ * keep those).
  */
 #include "core/log/epoch_internal.h"
 
@@ -17,7 +18,8 @@
 #define CREATE_ATTEMPTS 8
 #define CREATE_PAUSE_MS 200
 #define OBSERVE_STEP_MS 1000
-#define SILENCE_DEFAULT_MS 30000 /* of a claim without a heartbeat: its owner has only just begun, or died at once */
+#define SILENCE_DEFAULT_MS                                                                         \
+	30000 /* of a claim without a heartbeat: its owner has only just begun, or died at once */
 #define CLAIMS_WALK_MAX 64 /* claims looked at by claims_all_over; more: in doubt */
 
 static const struct codec_choice raw_codec = {.codec = CODEC_RAW};
@@ -31,7 +33,8 @@ static const char *const state_names[] = {
 
 void claim_key(char out[WRITER_KEY_MAX], uint64_t epoch)
 {
-	(void)snprintf(out, WRITER_KEY_MAX, WRITER_PREFIX "%016llx", (unsigned long long)epoch); /* fits */
+	(void)snprintf(
+		out, WRITER_KEY_MAX, WRITER_PREFIX "%016llx", (unsigned long long)epoch); /* fits */
 }
 
 void heartbeat_key(char out[WRITER_KEY_MAX], uint64_t epoch)
@@ -96,12 +99,13 @@ static int seal_json(const struct volume_keys *k, enum object_kind kind, uint64_
 	return r;
 }
 
-static int open_json(const struct envelope *e, uint64_t ordinal, struct slice object, const char *what,
-	json_t **ret, struct error *err)
+static int open_json(const struct envelope *e, uint64_t ordinal, struct slice object,
+	const char *what, json_t **ret, struct error *err)
 {
 	struct buf plain = BUF_INIT;
-	int r = part_open(e, ordinal, 0, SLICE(object.data + HEADER_BYTES, object.len - HEADER_BYTES),
-		CLAIM_JSON_MAX, &plain, what, err);
+	int r = part_open(e, ordinal, 0,
+		SLICE(object.data + HEADER_BYTES, object.len - HEADER_BYTES), CLAIM_JSON_MAX,
+		&plain, what, err);
 
 	if (r == 0)
 		r = fields_parse(buf_slice(&plain), ret, err);
@@ -130,7 +134,8 @@ static int encode_claim(const struct claim *c, json_t **ret)
 }
 
 /* A text without control bytes: it will be shown to people. */
-static int take_text(const json_t *json, const char *name, char *out, size_t size, struct error *err)
+static int take_text(
+	const json_t *json, const char *name, char *out, size_t size, struct error *err)
 {
 	const char *text = fields_text(json, name, size - 1, err);
 
@@ -154,7 +159,8 @@ static int decode_claim(const json_t *json, struct claim *c, struct error *err)
 	r = r < 0 ? r : take_text(json, "since", c->since, sizeof(c->since), err);
 	r = r < 0 ? r : take_text(json, "endpoint", c->endpoint, sizeof(c->endpoint), err);
 	if (r == 0 && !json_is_boolean(exclusive))
-		r = error_set(err, -EBADMSG, "member \"exclusive\" is missing or not true or false");
+		r = error_set(
+			err, -EBADMSG, "member \"exclusive\" is missing or not true or false");
 	c->pid = (int64_t)pid;
 	c->exclusive = json_is_true(exclusive);
 	return r;
@@ -183,7 +189,8 @@ static int decode_heartbeat(const json_t *json, struct heartbeat *ret)
 	const char *state = fields_text(json, "state", 16, NULL);
 	int r = fields_u64(json, "counter", 0, INT64_MAX, &b.counter, NULL);
 
-	r = r < 0 ? r : fields_u64(json, "silence", 1, HEARTBEAT_SILENCE_MAX_MS, &b.silence_ms, NULL);
+	r = r < 0 ? r
+		  : fields_u64(json, "silence", 1, HEARTBEAT_SILENCE_MAX_MS, &b.silence_ms, NULL);
 	for (int i = HEARTBEAT_ALIVE; state && i <= HEARTBEAT_RELEASED; i++)
 		if (strcmp(state, state_names[i]) == 0)
 			b.state = (enum heartbeat_state)i;
@@ -214,8 +221,8 @@ static int open_heartbeat(
 
 /* ---- in the store ---- */
 
-int claim_read(
-	struct store *s, const struct volume_keys *k, uint64_t epoch, struct claim *ret, struct error *err)
+int claim_read(struct store *s, const struct volume_keys *k, uint64_t epoch, struct claim *ret,
+	struct error *err)
 {
 	struct buf object = BUF_INIT;
 	struct error why = {0};
@@ -230,8 +237,8 @@ int claim_read(
 	return r < 0 ? error_set(err, r, "%s: %s", key, error_text(&why, r)) : 0;
 }
 
-int heartbeat_read(struct store *s, const struct volume_keys *k, uint64_t epoch, struct heartbeat *ret,
-	struct error *err)
+int heartbeat_read(struct store *s, const struct volume_keys *k, uint64_t epoch,
+	struct heartbeat *ret, struct error *err)
 {
 	struct heartbeat none = {.state = HEARTBEAT_NONE}, beat = none;
 	struct buf object = BUF_INIT;
@@ -248,8 +255,8 @@ int heartbeat_read(struct store *s, const struct volume_keys *k, uint64_t epoch,
 	return 0;
 }
 
-int heartbeat_put(struct store *s, const struct volume_keys *k, uint64_t epoch, const struct heartbeat *beat,
-	struct error *err)
+int heartbeat_put(struct store *s, const struct volume_keys *k, uint64_t epoch,
+	const struct heartbeat *beat, struct error *err)
 {
 	CLEANUP(json_decref_p) json_t *json = json_object();
 	struct buf object = BUF_INIT;
@@ -263,15 +270,16 @@ int heartbeat_put(struct store *s, const struct volume_keys *k, uint64_t epoch, 
 	if (r < 0)
 		return error_set(err, r, "no memory for a heartbeat");
 	heartbeat_key(key, epoch);
-	r = seal_json(k, OBJECT_HEARTBEAT, epoch, beat->counter, ORDINAL_HEARTBEAT, json, &object, err);
+	r = seal_json(
+		k, OBJECT_HEARTBEAT, epoch, beat->counter, ORDINAL_HEARTBEAT, json, &object, err);
 	if (r == 0)
 		r = store_put(s, key, buf_slice(&object), err);
 	buf_done(&object);
 	return r;
 }
 
-int claim_newest(struct store *s, const struct volume_keys *k, struct claim *ret, struct heartbeat *ret_beat,
-	struct error *err)
+int claim_newest(struct store *s, const struct volume_keys *k, struct claim *ret,
+	struct heartbeat *ret_beat, struct error *err)
 {
 	struct error why = {0};
 	int r = 0;
@@ -297,10 +305,12 @@ int claim_newest(struct store *s, const struct volume_keys *k, struct claim *ret
 }
 
 /*
- * T1. The object has a term and a salt of its own, so store_create tells our own earlier attempt from somebody else's claim. One that was
- * there and has gone was below the epoch of a manifest (T8): lost, too.
+ * T1. The object has a term and a salt of its own, so store_create tells our own earlier attempt
+ * from somebody else's claim. One that was there and has gone was below the epoch of a manifest
+ * (T8): lost, too.
  */
-int claim_create(struct store *s, const struct volume_keys *k, const struct claim *c, struct error *err)
+int claim_create(
+	struct store *s, const struct volume_keys *k, const struct claim *c, struct error *err)
 {
 	CLEANUP(json_decref_p) json_t *json = NULL;
 	struct buf object = BUF_INIT;
@@ -333,7 +343,8 @@ int claim_create(struct store *s, const struct volume_keys *k, const struct clai
 
 static bool is_local(const struct claim *c, const struct identity *me)
 {
-	return me->boot_id[0] && strcmp(c->boot_id, me->boot_id) == 0 && strcmp(c->host, me->host) == 0;
+	return me->boot_id[0] && strcmp(c->boot_id, me->boot_id) == 0 &&
+	       strcmp(c->host, me->host) == 0;
 }
 
 static bool is_dead(const struct claim *c, const struct identity *me)
@@ -360,7 +371,8 @@ struct watch {
 	bool any;
 };
 
-/* True when the state is certain. A closing holder is watched on: it may release, or fall silent. */
+/* True when the state is certain. A closing holder is watched on: it may release, or fall silent.
+ */
 static bool watch_look(struct watch *w, const struct claim *c, const struct heartbeat *beat,
 	const struct identity *me, uint64_t now, enum holder_state *ret)
 {
@@ -386,8 +398,8 @@ static bool watch_look(struct watch *w, const struct claim *c, const struct hear
 	return moved;
 }
 
-int claim_observe(struct store *s, const struct volume_keys *k, const struct identity *me, uint64_t patience_ms,
-	struct claim *ret, enum holder_state *ret_state, struct error *err)
+int claim_observe(struct store *s, const struct volume_keys *k, const struct identity *me,
+	uint64_t patience_ms, struct claim *ret, enum holder_state *ret_state, struct error *err)
 {
 	uint64_t begin = env_now_ns();
 	struct watch w = {0};
@@ -402,7 +414,8 @@ int claim_observe(struct store *s, const struct volume_keys *k, const struct ide
 			return r;
 		uint64_t now = env_now_ns();
 
-		if (watch_look(&w, &c, &beat, me, now, &state) || now - begin >= patience_ms * 1000000) {
+		if (watch_look(&w, &c, &beat, me, now, &state) ||
+			now - begin >= patience_ms * 1000000) {
 			*ret = c;
 			*ret_state = state;
 			return 0;
@@ -411,8 +424,8 @@ int claim_observe(struct store *s, const struct volume_keys *k, const struct ide
 	}
 }
 
-int claims_all_over(struct store *s, const struct volume_keys *k, const struct identity *me, uint64_t epoch,
-	bool *ret_over, struct error *err)
+int claims_all_over(struct store *s, const struct volume_keys *k, const struct identity *me,
+	uint64_t epoch, bool *ret_over, struct error *err)
 {
 	CLEANUP(free_p) uint64_t *epochs = NULL;
 	size_t n, looked = 0;

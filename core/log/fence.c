@@ -1,16 +1,17 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * T4: the end of an epoch is its lowest fence above the replay start, whoever made it. The walk goes upward position by position and never
- * skips a gap: objects above a gap were never acknowledged and do not count.
+ * T4: the end of an epoch is its lowest fence above the replay start, whoever made it. The walk
+ * goes upward position by position and never skips a gap: objects above a gap were never
+ * acknowledged and do not count.
  *
- * A LIST shows which positions are taken and how large the objects are; a fence is smaller than any segment, so the kind of most
- * positions is known without a request each. Replay proves the segments afterwards; a fence is proven here.
+ * A LIST shows which positions are taken and how large the objects are; a fence is smaller than any
+ * segment, so the kind of most positions is known without a request each. Replay proves the
+ * segments afterwards; a fence is proven here.
  */
 #include "core/log/epoch.h"
 
 #include "core/base/planted.h"
 #include "core/log/segment_format.h"
-
 
 #define FENCE_PAUSE_MS 200
 #define FENCE_ATTEMPTS 50 /* at one position, unanswered */
@@ -21,7 +22,8 @@ struct listed {
 	size_t next; /* the first entry not passed yet */
 };
 
-static int list_from(struct store *s, uint64_t epoch, uint64_t from, struct listed *ret, struct error *err)
+static int list_from(
+	struct store *s, uint64_t epoch, uint64_t from, struct listed *ret, struct error *err)
 {
 	char prefix[LOG_KEY_MAX], after[LOG_KEY_MAX];
 
@@ -62,11 +64,12 @@ static int kind_at(struct store *s, const struct volume_keys *k, uint64_t epoch,
 }
 
 /*
- * One position: what lies there, after a fence was created where nothing was. "If answered exists or not at all, walk on from
- * there": what counts is what lies there afterwards. The same bytes again when there was no answer (S3).
+ * One position: what lies there, after a fence was created where nothing was. "If answered exists
+ * or not at all, walk on from there": what counts is what lies there afterwards. The same bytes
+ * again when there was no answer (S3).
  */
-static int fence_position(struct store *s, const struct volume_keys *k, uint64_t epoch, uint64_t sequence,
-	enum log_object *ret, struct error *err)
+static int fence_position(struct store *s, const struct volume_keys *k, uint64_t epoch,
+	uint64_t sequence, enum log_object *ret, struct error *err)
 {
 	struct buf fence = BUF_INIT;
 	char key[LOG_KEY_MAX];
@@ -90,7 +93,8 @@ static int fence_position(struct store *s, const struct volume_keys *k, uint64_t
 			break;
 		}
 		if (r != -EEXIST && r != -EAGAIN && (r != -ETIMEDOUT || i == FENCE_ATTEMPTS)) {
-			r = error_set(err, r == -ETIMEDOUT ? -EIO : r, "%s: %s", key, error_text(&why, r));
+			r = error_set(err, r == -ETIMEDOUT ? -EIO : r, "%s: %s", key,
+				error_text(&why, r));
 			break;
 		}
 		if (r == -ETIMEDOUT)
@@ -101,8 +105,8 @@ static int fence_position(struct store *s, const struct volume_keys *k, uint64_t
 	return r;
 }
 
-int epoch_close_log(struct store *s, const struct volume_keys *k, uint64_t epoch, uint64_t from, uint64_t *ret_end,
-	struct error *err)
+int epoch_close_log(struct store *s, const struct volume_keys *k, uint64_t epoch, uint64_t from,
+	uint64_t *ret_end, struct error *err)
 {
 	struct listed l = {.next = 0};
 	int r = list_from(s, epoch, from, &l, err);

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Who is in the open group, and the committer, which closes it: swaps the pointer under the lock, waits until the last operation has
- * left (operations never wait inside), and lets the layer above say what the journal holds.
+ * Who is in the open group, and the committer, which closes it: swaps the pointer under the lock,
+ * waits until the last operation has left (operations never wait inside), and lets the layer above
+ * say what the journal holds.
  *
- * Joining reads the pointer and counts the operation in one critical section, so that the committer, which swaps in the same one,
- * never sees a group with no users that somebody is about to enter.
+ * Joining reads the pointer and counts the operation in one critical section, so that the
+ * committer, which swaps in the same one, never sees a group with no users that somebody is about
+ * to enter.
  */
 #include "core/log/log_internal.h"
 
@@ -102,7 +104,8 @@ void log_close_group(struct log *l)
 	request_close_locked(l);
 }
 
-/* Whether `number` may still be acknowledged: what is known stored is, even by a writer that was replaced (W5). */
+/* Whether `number` may still be acknowledged: what is known stored is, even by a writer that was
+ * replaced (W5). */
 static bool may_be_acked_locked(struct log *l, uint64_t number)
 {
 	return !log_stopped(l) || number <= atomic_load(&l->durable);
@@ -257,7 +260,8 @@ void committer_main(void *arg)
 		int r = close_one(l);
 
 		if (r < 0)
-			(void)log_stop(l, r == -ESTALE ? r : -ECANCELED); /* or it had stopped before */
+			(void)log_stop(
+				l, r == -ESTALE ? r : -ECANCELED); /* or it had stopped before */
 	}
 	if (log_stopped(l))
 		drop_flight(l);

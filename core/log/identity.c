@@ -41,7 +41,8 @@ static bool read_stat(int64_t pid, char *ret_state, uint64_t *ret_started)
 	(void)snprintf(path, sizeof(path), "/proc/%lld/stat", (long long)pid); /* fits */
 	if (read_text(path, text) < 0)
 		return false;
-	/* The name of the program, field 2, may hold anything, but no later field has a parenthesis. */
+	/* The name of the program, field 2, may hold anything, but no later field has a
+	 * parenthesis. */
 	char *p = strrchr(text, ')');
 
 	if (!p || p[1] != ' ')
@@ -67,12 +68,12 @@ static bool process_is_gone(int64_t pid, uint64_t started)
 	if (kill((pid_t)pid, 0) < 0 && errno == ESRCH)
 		return true;
 	return read_stat(pid, &state, &now_started) &&
-		(now_started != started || state == 'Z' || state == 'X');
+	       (now_started != started || state == 'Z' || state == 'X');
 }
 
 /*
- * A pid means something within its pid namespace only, so the boot id of a process in a container differs from the machine's: the
- * namespace goes into its first digits.
+ * A pid means something within its pid namespace only, so the boot id of a process in a container
+ * differs from the machine's: the namespace goes into its first digits.
  */
 static void mix_namespace(char boot_id[40])
 {
@@ -83,8 +84,8 @@ static void mix_namespace(char boot_id[40])
 	char digits[9];
 	uint32_t mixed = (uint32_t)strtoul((char[9]){boot_id[0], boot_id[1], boot_id[2], boot_id[3],
 						   boot_id[4], boot_id[5], boot_id[6], boot_id[7]},
-				  NULL, 16) ^
-		(uint32_t)st.st_ino;
+				 NULL, 16) ^
+			 (uint32_t)st.st_ino;
 
 	(void)snprintf(digits, sizeof(digits), "%08x", mixed); /* fits */
 	memcpy(boot_id, digits, 8);
@@ -98,7 +99,8 @@ void identity_of_process(struct identity *ret)
 	env_random(me.holder, sizeof(me.holder));
 	if (gethostname(me.host, sizeof(me.host) - 1) < 0)
 		strcpy(me.host, "unknown");
-	/* Without these nobody can prove that this process has gone, and the next one waits: correct, only slower. */
+	/* Without these nobody can prove that this process has gone, and the next one waits:
+	 * correct, only slower. */
 	if (read_text("/proc/sys/kernel/random/boot_id", text) == 0 &&
 		strcspn(text, "\n") < sizeof(me.boot_id) && isxdigit((unsigned char)text[0]) &&
 		read_stat(me.pid, &state, &me.started)) {

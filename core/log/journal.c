@@ -30,8 +30,8 @@ void journal_done(struct journal *j)
 
 int journal_encode(const struct journal *j, struct buf *out)
 {
-	int r = buf_reserve(out, 1 + 5 * VARINT_MAX + j->nsegments * (VARINT_MAX + AEAD_SALT_BYTES) +
-						 j->block.len);
+	int r = buf_reserve(out,
+		1 + 5 * VARINT_MAX + j->nsegments * (VARINT_MAX + AEAD_SALT_BYTES) + j->block.len);
 
 	if (r < 0)
 		return r;
@@ -91,8 +91,9 @@ int journal_take(struct buf *plain, struct journal *ret, struct error *err)
 	if (!listed || c.bad || windows != 0) {
 		free(j.segments);
 		return listed && !c.bad
-			? error_set(err, -EPROTONOSUPPORT, "the journal has client windows")
-			: error_set(err, -EBADMSG, "the list of segments in the journal does not fit");
+			       ? error_set(err, -EPROTONOSUPPORT, "the journal has client windows")
+			       : error_set(err, -EBADMSG,
+					 "the list of segments in the journal does not fit");
 	}
 	j.block = cursor_bytes(&c, cursor_left(&c));
 	j.plain = *plain;

@@ -4,7 +4,8 @@
 /* The rest of the journal's interface is in segment.h. */
 #include "core/log/segment.h"
 
-/* As journal_decode, but on success takes what `plain` owns instead of copying it. Untouched on failure. */
+/* As journal_decode, but on success takes what `plain` owns instead of copying it. Untouched on
+ * failure. */
 int journal_take(struct buf *plain, struct journal *ret, struct error *err);
 
 #endif

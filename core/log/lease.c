@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * The writer's lease (L1, L2, L4). One thread asks for newer claims and writes the heartbeat. Only the question renews: the lease runs from
- * the moment at which a request was *sent* that found no newer claim. The heartbeat tells others that somebody is there.
+ * The writer's lease (L1, L2, L4). One thread asks for newer claims and writes the heartbeat. Only
+ * the question renews: the lease runs from the moment at which a request was *sent* that found no
+ * newer claim. The heartbeat tells others that somebody is there.
  *
  * The end of the lease is one atomic number, so that every answer can check it without a lock.
  */
@@ -20,11 +21,11 @@ struct lease {
 	struct lease_options o; /* immutable */
 	struct thread thread;
 
-	struct mutex lock; /* RANK_EPOCH */
+	struct mutex lock;   /* RANK_EPOCH */
 	struct cond wake;    /* the thread has something to do before its time */
 	struct cond renewed; /* renewed, ended or cancelled */
 	/* guarded by lock */
-	bool stop, idle, wanted;   /* wanted: somebody waits for a renewal */
+	bool stop, idle, wanted; /* wanted: somebody waits for a renewal */
 	enum heartbeat_state state;
 	enum heartbeat_state told; /* the state of the newest heartbeat sent */
 
@@ -111,7 +112,8 @@ static void beat(struct lease *l, enum heartbeat_state state, bool served)
 }
 
 /* Waits until the next heartbeat is due, or until somebody wants something: false = stop. */
-static bool wait_until_due(struct lease *l, uint64_t last_ns, bool failed, enum heartbeat_state *ret_state)
+static bool wait_until_due(
+	struct lease *l, uint64_t last_ns, bool failed, enum heartbeat_state *ret_state)
 {
 	uint64_t retry_ns = env_now_ns() + RENEW_RETRY_MS * MS;
 	bool in_time = true;
@@ -139,7 +141,8 @@ static void lease_main(void *arg)
 		if (atomic_load(&l->fenced))
 			return;
 		mutex_lock(&l->lock);
-		bool due = beat_ns == 0 || state != l->told || begin - beat_ns >= beat_ms_locked(l) * MS / 2;
+		bool due = beat_ns == 0 || state != l->told ||
+			   begin - beat_ns >= beat_ms_locked(l) * MS / 2;
 
 		mutex_unlock(&l->lock);
 		/* A renewal that an answer waited for needs no heartbeat of its own. */

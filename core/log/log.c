@@ -110,7 +110,8 @@ static struct log *log_new(const struct log_options *o)
 	cond_init(&l->appended);
 	list_init(&l->flight);
 	l->previous = o->last_group;
-	/* Up to the take-over everything lies in older epochs: replay would start at our first position. */
+	/* Up to the take-over everything lies in older epochs: replay would start at our first
+	 * position. */
 	first->group = o->next_group - 1;
 	l->marks = l->last_mark = first;
 	l->turn = o->next_group;
@@ -171,7 +172,8 @@ int log_close(struct log *l, bool abandon, struct error *err)
 	workers_free(l->pool);
 	assert(atomic_load(&l->open->users) == 0 && l->nflight == 0);
 	int r = log_stopped(l);
-	bool lost = atomic_load(&l->acked) < atomic_load(&l->closed_group) || atomic_load(&l->open->changed);
+	bool lost = atomic_load(&l->acked) < atomic_load(&l->closed_group) ||
+		    atomic_load(&l->open->changed);
 
 	group_drop(l->open);
 	log_forget_positions(l);
@@ -214,8 +216,9 @@ uint64_t log_unsent_bound(struct log *l)
 }
 
 /*
- * W7. A segment binds its position after the journals of all earlier groups have bound theirs and before its own group's: so all
- * positions above the journal of `group`, and none below, hold segments of later groups or nothing yet.
+ * W7. A segment binds its position after the journals of all earlier groups have bound theirs and
+ * before its own group's: so all positions above the journal of `group`, and none below, hold
+ * segments of later groups or nothing yet.
  */
 uint64_t log_replay_start(struct log *l, uint64_t group)
 {

@@ -2,16 +2,17 @@
 #ifndef CORE_LOG_LOG_H
 #define CORE_LOG_LOG_H
 /*
- * The writer's log: operations join the open group; a group closes, its journal goes into its last segment, its segments
- * upload in parallel while the next groups fill; a group is acknowledged when every position up to its journal is known stored,
- * in order (rules W1-W5, W7-W9 of the protocol; docs/design.md "Protocol").
+ * The writer's log: operations join the open group; a group closes, its journal goes into its last
+ * segment, its segments upload in parallel while the next groups fill; a group is acknowledged when
+ * every position up to its journal is known stored, in order (rules W1-W5, W7-W9 of the protocol;
+ * docs/design.md "Protocol").
  *
- * One committer thread closes groups, one at a time; a pool uploads. The log knows no inode and no table: what a group's
- * records are, the layer above says through `struct group_ops`.
+ * One committer thread closes groups, one at a time; a pool uploads. The log knows no inode and no
+ * table: what a group's records are, the layer above says through `struct group_ops`.
  *
- * Positions: a segment binds its position when it is created (its first frame is about to be sealed), because extents name it
- * from then on. group N+1 creates none before N's journal segment is bound, so a group's journal
- * lies above all its own segments and below all of later groups.
+ * Positions: a segment binds its position when it is created (its first frame is about to be
+ * sealed), because extents name it from then on. group N+1 creates none before N's journal segment
+ * is bound, so a group's journal lies above all its own segments and below all of later groups.
  */
 #include "core/base/budget.h"
 #include "core/base/workers.h"
@@ -21,15 +22,18 @@
 
 struct log;
 
-#define LOG_JOURNAL_MAX (64u << 20) /* plain bytes of one group's block; the layer above closes groups long before */
+#define LOG_JOURNAL_MAX                                                                            \
+	(120u << 20) /* plain bytes of one group's block; the layer above closes groups long       \
+			before */
 
-/* One group: the operations that become durable together. Its number orders the history of the volume. */
+/* One group: the operations that become durable together. Its number orders the history of the
+ * volume. */
 struct group {
-	uint64_t number; /* immutable */
-	void *payload;	 /* owned by the layer above (group_ops.open) */
-	struct log *log; /* immutable; the rest belongs to log/group.c */
-	_Atomic uint64_t users;	  /* operations inside */
-	_Atomic bool changed;	  /* somebody changed something: it must be committed */
+	uint64_t number;	/* immutable */
+	void *payload;		/* owned by the layer above (group_ops.open) */
+	struct log *log;	/* immutable; the rest belongs to log/group.c */
+	_Atomic uint64_t users; /* operations inside */
+	_Atomic bool changed;	/* somebody changed something: it must be committed */
 	struct group_private *private;
 };
 
@@ -38,9 +42,10 @@ struct group_ops {
 	/* A new group opens: make its payload. 0 or -ENOMEM (retried after a while). */
 	int (*open)(void *arg, struct group *g);
 	/*
-	 * The group is closed and its last operation has left: seal what is dirty, add the final records, and append the
-	 * journal's block to `journal`. Called by the committer, one group at a time, in order. It may create segments for the group
-	 * (log_segment). Retries inside until it succeeds; a negative result means shutdown or fenced.
+	 * The group is closed and its last operation has left: seal what is dirty, add the final
+	 * records, and append the journal's block to `journal`. Called by the committer, one group
+	 * at a time, in order. It may create segments for the group (log_segment). Retries inside
+	 * until it succeeds; a negative result means shutdown or fenced.
 	 */
 	int (*close)(void *arg, struct group *g, struct buf *journal);
 	/* Acknowledged, in order of numbers, by the upload pool or committer without locks held. */
@@ -56,20 +61,21 @@ struct log_options {
 	struct budget *budget;		/* borrowed: COMMIT, DIRTY */
 	const struct group_ops *ops;	/* borrowed */
 	uint64_t epoch;
-	uint64_t next_group; /* the first group's number */
-	uint64_t last_group; /* the last group that has a journal, 0 = none */
-	uint64_t segment_bytes;	   /* target, 16 MiB */
+	uint64_t next_group;	    /* the first group's number */
+	uint64_t last_group;	    /* the last group that has a journal, 0 = none */
+	uint64_t segment_bytes;	    /* target, 16 MiB */
 	uint64_t flush_interval_ms; /* a changed group closes at the latest after this, 5000 */
-	uint64_t quiet_ms;	   /* or after this without a further change, 1000 */
-	uint64_t fsync_timeout_ms; /* log_wait gives up after this, 600000 */
-	unsigned uploads;	   /* parallel PUTs, 16 */
-	/* Called once, without locks, when something other than our own bytes lies in our place (W3) or a newer epoch was seen: stop
-	 * answering. May be NULL. */
+	uint64_t quiet_ms;	    /* or after this without a further change, 1000 */
+	uint64_t fsync_timeout_ms;  /* log_wait gives up after this, 600000 */
+	unsigned uploads;	    /* parallel PUTs, 16 */
+	/* Called once, without locks, when something other than our own bytes lies in our place
+	 * (W3) or a newer epoch was seen: stop answering. May be NULL. */
 	void (*fenced)(void *arg);
 	void *fenced_arg;
 	/*
-	 * W3, when "exists" was answered and then nothing was there: reads the manifest. 0 this epoch is still its owner's;
-	 * -ESTALE a newer epoch; any other error: asked again. Upload threads, without locks. NULL = always 0.
+	 * W3, when "exists" was answered and then nothing was there: reads the manifest. 0 this
+	 * epoch is still its owner's; -ESTALE a newer epoch; any other error: asked again. Upload
+	 * threads, without locks. NULL = always 0.
 	 */
 	int (*still_owner)(void *arg);
 	void *still_owner_arg;
@@ -78,11 +84,13 @@ struct log_options {
 /* Starts committer and pool. 0, -ENOMEM, -EAGAIN. */
 int log_open(const struct log_options *o, struct log **ret, struct error *err);
 /*
- * Closes and commits the open group and waits for all acknowledgements, unless fenced or `abandon`. Frees. NULL is fine. Waits for
- * requests under way in any case (store_cancel ends them). 0; -ESTALE fenced; -ECANCELED changes were given up.
+ * Closes and commits the open group and waits for all acknowledgements, unless fenced or `abandon`.
+ * Frees. NULL is fine. Waits for requests under way in any case (store_cancel ends them). 0;
+ * -ESTALE fenced; -ECANCELED changes were given up.
  */
 int log_close(struct log *l, bool abandon, struct error *err);
-/* W5: stop sending. Groups that are not acknowledged are dropped; log_wait of them gives -ESTALE. */
+/* W5: stop sending. Groups that are not acknowledged are dropped; log_wait of them gives -ESTALE.
+ */
 void log_fence(struct log *l);
 bool log_fenced(struct log *l);
 
@@ -101,47 +109,57 @@ uint64_t log_closed(struct log *l);
 /* Asks for the open group to be closed soon; never waits. Nothing happens when it has no change. */
 void log_close_group(struct log *l);
 /*
- * Makes group `number` (and all before) durable: closes it if it is open, waits for the acknowledgement. 0 at once when it is
- * durable. Concurrent callers share one commit. -EIO after fsync_timeout_ms (data stay and are retried); -ESTALE fenced; -ECANCELED.
+ * Makes group `number` (and all before) durable: closes it if it is open, waits for the
+ * acknowledgement. 0 at once when it is durable. Concurrent callers share one commit. -EIO after
+ * fsync_timeout_ms (data stay and are retried); -ESTALE fenced; -ECANCELED.
  */
 int log_wait(struct log *l, uint64_t number, struct error *err);
-/* Whether more than `limit` bytes of dirty plus unsent data wait (architecture "Streams do not delay fsync"): the
- * current bound max(16 MiB, 0.25 s of measured bandwidth), and what is unsent now. */
+/* Whether more than `limit` bytes of dirty plus unsent data wait (architecture "Streams do not
+ * delay fsync"): the current bound max(16 MiB, 0.25 s of measured bandwidth), and what is unsent
+ * now. */
 uint64_t log_unsent_bound(struct log *l);
 uint64_t log_unsent(struct log *l);
 
 /* ---- segments of the closing or open group ---- */
 
 /*
- * Who seals frames takes memory in this order, so that nobody who holds a reservation or a charge waits for somebody who needs
- * it: log_turn (may wait for older groups to close), then BUDGET_COMMIT for the block of sealed bytes, then log_segment (never
- * waits any more), seal, segment_append.
+ * Who seals frames takes memory in this order, so that nobody who holds a reservation or a charge
+ * waits for somebody who needs it: log_turn (may wait for older groups to close), then
+ * BUDGET_COMMIT for the block of sealed bytes, then log_segment (never waits any more), seal,
+ * segment_append.
  */
-/* Waits until every group before `g` has bound its journal: only then may `g` create segments. 0, -ESTALE, -ECANCELED. */
+/* Waits until every group before `g` has bound its journal: only then may `g` create segments. 0,
+ * -ESTALE, -ECANCELED. */
 int log_turn(struct log *l, struct group *g);
 /*
- * Reserves `n` consecutive ordinals (n >= 1, together at most `plain` plain bytes) in the open segment of group `g`, creating one when
- * there is none or it is full. The caller then seals the frames with segment_key()/ordinals and calls segment_append exactly once, also on
- * failure (then with n = 0 frames: the reservation becomes dead). Waits only as log_turn does. Returns a referenced
- * segment. -ESTALE, -ECANCELED, -ENOMEM, -EBADMSG (no current key).
+ * Reserves `n` consecutive ordinals (n >= 1, together at most `plain` plain bytes) in the open
+ * segment of group `g`, creating one when there is none or it is full. The caller then seals the
+ * frames with segment_key()/ordinals and calls segment_append exactly once, also on failure (then
+ * with n = 0 frames: the reservation becomes dead). Waits only as log_turn does. Returns a
+ * referenced segment. -ESTALE, -ECANCELED, -ENOMEM, -EBADMSG (no current key).
  */
 int log_segment(struct log *l, struct group *g, unsigned n, size_t plain, struct segment **ret,
 	uint64_t *ret_ordinal);
-/* BUDGET_COMMIT is short: uploads the open segment though it is not full. For budget_pressure.full; never waits. */
+/* BUDGET_COMMIT is short: uploads the open segment though it is not full. For budget_pressure.full;
+ * never waits. */
 void log_pressure(struct log *l);
-/* A segment of this process that is still in memory (open, or not known stored), with a reference; NULL otherwise. */
+/* A segment of this process that is still in memory (open, or not known stored), with a reference;
+ * NULL otherwise. */
 struct segment *log_find_segment(struct log *l, uint64_t epoch, uint64_t sequence);
-/* All segments that group `g` created so far, in order, borrowed until the group is acked. For segment records at close. */
+/* All segments that group `g` created so far, in order, borrowed until the group is acked. For
+ * segment records at close. */
 size_t group_segments(struct group *g, struct segment *const **ret);
 
 /* ---- for flush ---- */
 
-/* W7: the lowest position that holds a segment of a group > `group`, or the next free position. Only for group <= log_acked(). */
+/* W7: the lowest position that holds a segment of a group > `group`, or the next free position.
+ * Only for group <= log_acked(). */
 uint64_t log_replay_start(struct log *l, uint64_t group);
 
 struct log_stats {
 	uint64_t open_group, closed_group, acked_group, next_sequence, unsent_bytes, in_flight;
-	uint64_t segments, bytes_put, commits, fsyncs_waiting, bandwidth; /* bytes per second, 0 = not measured yet */
+	uint64_t segments, bytes_put, commits, fsyncs_waiting,
+		bandwidth; /* bytes per second, 0 = not measured yet */
 	uint64_t last_ack_ns;
 };
 void log_stats(struct log *l, struct log_stats *ret);

@@ -2,13 +2,16 @@
 #ifndef CORE_LOG_LOG_INTERNAL_H
 #define CORE_LOG_LOG_INTERNAL_H
 /*
- * The writer's log from inside: log.c (open, close, stop, numbers), group.c (who is in which group; the committer), positions.c (which
- * segment has which position), commit.c (uploads, acknowledgements).
+ * The writer's log from inside: log.c (open, close, stop, numbers), group.c (who is in which group;
+ * the committer), positions.c (which segment has which position), commit.c (uploads,
+ * acknowledgements).
  *
- * Locks, outermost first: `lock` (groups, acknowledgements), `positions_lock` (positions, open segments), a segment's own. None is held
- * over a request, a call of group_ops, or a wait for memory.
+ * Locks, outermost first: `lock` (groups, acknowledgements), `positions_lock` (positions, open
+ * segments), a segment's own. None is held over a request, a call of group_ops, or a wait for
+ * memory.
  *
- * A group: open -> (swapped out by the committer) closing, in `flight` -> its journal bound -> every position up to it known stored
+ * A group: open -> (swapped out by the committer) closing, in `flight` -> its journal bound ->
+ * every position up to it known stored
  * -> acknowledged. Or dropped, once the log has stopped.
  */
 #include "core/base/diag.h"
@@ -16,12 +19,13 @@
 #include "core/log/segment_internal.h"
 
 /*
- * Groups closed and not acknowledged. More would not make a commit faster, since all begin at once; fewer would make an fsync
- * wait for an unrelated one. Beyond it concurrent fsyncs gather in the next group and share its commit.
+ * Groups closed and not acknowledged. More would not make a commit faster, since all begin at once;
+ * fewer would make an fsync wait for an unrelated one. Beyond it concurrent fsyncs gather in the
+ * next group and share its commit.
  */
 #define GROUPS_IN_FLIGHT_MAX 4
-/* Bytes under way that show the bandwidth of the store rather than its latency; bytes that make a first estimate; busy time after
- * which older times count half. */
+/* Bytes under way that show the bandwidth of the store rather than its latency; bytes that make a
+ * first estimate; busy time after which older times count half. */
 #define BANDWIDTH_BUSY_BYTES (1u << 20)
 #define BANDWIDTH_SAMPLE_BYTES (8u << 20)
 #define BANDWIDTH_MEMORY_NS 2000000000ull
@@ -38,12 +42,14 @@ struct group_private {
 	/* guarded by log.lock */
 	struct list flight; /* in log.flight */
 	uint64_t first_change_ns, last_change_ns;
-	struct mark *mark; /* allocated with the group, so that acknowledging cannot fail; given to log.marks */
+	struct mark *mark; /* allocated with the group, so that acknowledging cannot fail; given to
+			      log.marks */
 	/* guarded by log.positions_lock */
 	struct segment **segments; /* one hold each */
 	size_t nsegments, segments_cap;
 	struct segment *open; /* takes reservations; kept by its position */
-	uint64_t journal;     /* position of its journal; written before the group's journal is submitted */
+	uint64_t journal;     /* position of its journal; written before the group's journal is
+				 submitted */
 };
 
 struct position {
@@ -61,7 +67,7 @@ struct log {
 	/* committer only */
 	uint64_t previous; /* the newest group that has a journal */
 
-	struct mutex lock; /* RANK_GROUP */
+	struct mutex lock;    /* RANK_GROUP */
 	struct cond work;     /* the committer may have something to do */
 	struct cond left;     /* the last operation left the closing group */
 	struct cond progress; /* a group was acknowledged, or the log stopped */
@@ -74,7 +80,7 @@ struct log {
 	bool acknowledging;	/* a thread is calling group_ops.acked */
 	bool closing;		/* log_close: no more groups after the open one */
 	unsigned waiting;	/* threads in log_wait */
-	struct mark *marks;	/* rising groups; the first is the lowest that may still be asked for */
+	struct mark *marks; /* rising groups; the first is the lowest that may still be asked for */
 	struct mark *last_mark;
 	uint64_t busy_mark_ns, busy_ns, busy_bytes, moving_bytes, bandwidth;
 	uint64_t last_ack_ns, commits, segments, bytes_put;
@@ -87,13 +93,14 @@ struct log {
 	struct position *positions; /* [base, next_sequence) */
 	size_t positions_cap;
 	uint64_t base, next_sequence;
-	uint64_t turn; /* the group that may create segments; all before it have bound their journals */
+	uint64_t turn; /* the group that may create segments; all before it have bound their
+			  journals */
 
 	/* atomic */
-	_Atomic int stopped;		  /* 0; -ESTALE fenced; -ECANCELED abandoned */
-	_Atomic uint64_t durable;	  /* W4 holds for groups up to this */
+	_Atomic int stopped;	  /* 0; -ESTALE fenced; -ECANCELED abandoned */
+	_Atomic uint64_t durable; /* W4 holds for groups up to this */
 	_Atomic uint64_t acked, closed_group, open_number, unsent;
-	_Atomic unsigned uploading;	  /* jobs submitted and not finished */
+	_Atomic unsigned uploading; /* jobs submitted and not finished */
 };
 
 /* ---- log.c ---- */
@@ -117,11 +124,13 @@ void group_drop(struct group *g);
 
 /* ---- positions.c ---- */
 
-/* Called by segment_append: `bytes` are in memory, `ready`: closed, and this was the last reservation. */
+/* Called by segment_append: `bytes` are in memory, `ready`: closed, and this was the last
+ * reservation. */
 void log_appended(struct log *l, struct segment *s, size_t bytes, bool ready);
 /*
- * Binds the journal of `g` to a position: its open segment, or a new one. After that later groups create segments. `block`: plain bytes
- * of its records. The segment is closed, ready, and borrowed from its position. 0, -ENOMEM, -EBADMSG.
+ * Binds the journal of `g` to a position: its open segment, or a new one. After that later groups
+ * create segments. `block`: plain bytes of its records. The segment is closed, ready, and borrowed
+ * from its position. 0, -ENOMEM, -EBADMSG.
  */
 int log_bind_journal(struct log *l, struct group *g, size_t block, struct segment **ret);
 /* Notes that the position is known stored, lets its bytes go, and moves l->durable (W4). */

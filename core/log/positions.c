@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Which segment lies at which position of this epoch. W1: positions are given in order from 0; a group's journal lies above all its
- * segments and above the journal of the group before, because a segment binds its position when it is created, and a
- * group creates none before the journals of all earlier groups have bound theirs (`turn`).
+ * Which segment lies at which position of this epoch. W1: positions are given in order from 0; a
+ * group's journal lies above all its segments and above the journal of the group before, because a
+ * segment binds its position when it is created, and a group creates none before the journals of
+ * all earlier groups have bound theirs (`turn`).
  *
  * S3: a position is never given twice. What failed before it was bound binds nothing.
  */
@@ -93,7 +94,8 @@ static int create_locked(struct log *l, struct group_private *gp)
 	return 0;
 }
 
-/* The open segment takes nothing more. It is uploaded at once (an *early* segment, W7) or by its last append. */
+/* The open segment takes nothing more. It is uploaded at once (an *early* segment, W7) or by its
+ * last append. */
 static void close_open_locked(struct log *l, struct group_private *gp)
 {
 	struct segment *s = TAKE(gp->open);
@@ -117,8 +119,8 @@ int log_segment(struct log *l, struct group *g, unsigned n, size_t plain, struct
 		uint64_t estimate = segment_estimate(gp->open);
 
 		r = estimate > 0 && estimate + plain > l->target
-			? -ENOSPC
-			: segment_reserve(gp->open, n, plain, ret_ordinal);
+			    ? -ENOSPC
+			    : segment_reserve(gp->open, n, plain, ret_ordinal);
 		if (r == -ENOSPC)
 			close_open_locked(l, gp);
 	}
@@ -134,7 +136,8 @@ int log_segment(struct log *l, struct group *g, unsigned n, size_t plain, struct
 
 void log_pressure(struct log *l)
 {
-	/* The group whose turn it is: it is closing or open, and nobody else has an open segment. */
+	/* The group whose turn it is: it is closing or open, and nobody else has an open segment.
+	 */
 	struct group_private *gp = NULL;
 
 	MUTEX_GUARD(&l->lock);

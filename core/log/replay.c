@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Reading positions in order. Tail reads run ahead in a pool; their results are taken strictly in order, and nothing behind a
- * missing position or a fence is looked at (R1): a group counts when everything from the replay start up to its journal is there.
+ * Reading positions in order. Tail reads run ahead in a pool; their results are taken strictly in
+ * order, and nothing behind a missing position or a fence is looked at (R1): a group counts when
+ * everything from the replay start up to its journal is there.
  *
- * Where the end is known the window is full at once. Without an end it doubles with every segment found, so that a poll that finds nothing
- * costs one request.
+ * Where the end is known the window is full at once. Without an end it doubles with every segment
+ * found, so that a poll that finds nothing costs one request.
  */
 #include "core/log/replay.h"
 
@@ -55,9 +56,9 @@ static void read_slot(struct work *w)
 	struct slot *s = container_of(w, struct slot, work);
 	const struct replay *p = s->replay;
 
-	work_wait_finish(&s->done,
-		segment_read_tail(p->store, p->keys, p->state->epoch, s->sequence, NULL, &s->kind,
-			&s->has_journal, &s->journal, s->salt, &s->err));
+	work_wait_finish(
+		&s->done, segment_read_tail(p->store, p->keys, p->state->epoch, s->sequence, NULL,
+				  &s->kind, &s->has_journal, &s->journal, s->salt, &s->err));
 }
 
 static struct slot *slot_of(struct replay *p, uint64_t sequence)
@@ -120,8 +121,9 @@ static int note_segment(struct replay *p, const struct slot *s)
 }
 
 /*
- * The segments that the journal lists are those that were read, salt by salt: nobody put an object of another time in their place.
- * What it lists leaves p->open; segments of a later, still open group may stay.
+ * The segments that the journal lists are those that were read, salt by salt: nobody put an object
+ * of another time in their place. What it lists leaves p->open; segments of a later, still open
+ * group may stay.
  */
 static bool take_listed(struct replay *p, const struct journal *j)
 {
@@ -153,12 +155,14 @@ static int apply_group(struct replay *p, const struct slot *s, struct error *err
 
 	log_key(key, st->epoch, s->sequence);
 	if (!take_listed(p, j))
-		return error_set(err, -EBADMSG, "%s: group %llu lists other segments than lie there", key,
+		return error_set(err, -EBADMSG,
+			"%s: group %llu lists other segments than lie there", key,
 			(unsigned long long)j->group);
 	if (j->group <= st->last_group) /* W7: in the tables already */
 		return 0;
 	if (j->previous != st->last_group)
-		return error_set(err, -EBADMSG, "%s: group %llu follows group %llu, which is missing", key,
+		return error_set(err, -EBADMSG,
+			"%s: group %llu follows group %llu, which is missing", key,
 			(unsigned long long)j->group, (unsigned long long)j->previous);
 	int r = p->ops->group(p->ops->arg, st->epoch, s->sequence, j, err);
 
@@ -192,7 +196,8 @@ static int step(struct replay *p, enum replay_stop *ret, struct error *err)
 	if (r < 0)
 		return error_set(err, r, "%s", error_text(&s->err, r));
 	if (s->kind != LOG_SEGMENT && !(s->kind == LOG_ABSENT && skip_gap(p))) {
-		/* A fence below a recorded end was put by a stale candidate into a collected place (R2, T6). */
+		/* A fence below a recorded end was put by a stale candidate into a collected place
+		 * (R2, T6). */
 		*ret = s->kind == LOG_FENCE && p->end == UINT64_MAX ? REPLAY_FENCE : REPLAY_MISSING;
 		return 0;
 	}
@@ -213,8 +218,9 @@ static int step(struct replay *p, enum replay_stop *ret, struct error *err)
 	return 1;
 }
 
-int replay_run(struct store *s, const struct volume_keys *k, struct replay_state *state, uint64_t end,
-	unsigned ahead, const struct replay_ops *ops, enum replay_stop *ret, struct error *err)
+int replay_run(struct store *s, const struct volume_keys *k, struct replay_state *state,
+	uint64_t end, unsigned ahead, const struct replay_ops *ops, enum replay_stop *ret,
+	struct error *err)
 {
 	struct replay p = {
 		.store = s,
@@ -224,7 +230,9 @@ int replay_run(struct store *s, const struct volume_keys *k, struct replay_state
 		.first = state->sequence,
 		.end = end,
 		.issued = state->sequence,
-		.ahead = ahead == 0 ? 1 : ahead > AHEAD_MAX ? AHEAD_MAX : ahead,
+		.ahead = ahead == 0	     ? 1
+			 : ahead > AHEAD_MAX ? AHEAD_MAX
+					     : ahead,
 	};
 	int r;
 

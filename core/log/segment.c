@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Building a segment in memory. Frames stay in the buffers in which they were sealed; the object is a list of slices: header, blocks in
- * the order in which they were appended, and one buffer with directory, journal and footer.
+ * Building a segment in memory. Frames stay in the buffers in which they were sealed; the object is
+ * a list of slices: header, blocks in the order in which they were appended, and one buffer with
+ * directory, journal and footer.
  *
  * Arrays grow when ordinals are reserved, so that segment_append cannot fail.
  */
@@ -21,8 +22,8 @@
 
 static const struct codec_choice tail_codec = {.codec = CODEC_LZ4};
 
-int segment_new(const struct volume_keys *k, uint64_t epoch, uint64_t sequence, struct budget *budget,
-	struct segment **ret, struct error *err)
+int segment_new(const struct volume_keys *k, uint64_t epoch, uint64_t sequence,
+	struct budget *budget, struct segment **ret, struct error *err)
 {
 	struct segment *s = calloc(1, sizeof(*s));
 
@@ -121,8 +122,8 @@ static void charge_locked(struct segment *s, uint64_t n)
 /* ---- frames ---- */
 
 /* Room for `more` elements behind `n`. 0 or -ENOMEM. */
-static int grow_locked(struct segment *s, void **array, size_t n, size_t *cap, size_t more, size_t size,
-	size_t first)
+static int grow_locked(struct segment *s, void **array, size_t n, size_t *cap, size_t more,
+	size_t size, size_t first)
 {
 	size_t want = *cap ? *cap : first;
 
@@ -148,7 +149,8 @@ int segment_reserve(struct segment *s, unsigned n, size_t plain, uint64_t *ret_f
 	if (s->closed || n > SEGMENT_FRAMES_MAX - s->nframes)
 		return -ENOSPC;
 	void *frames = s->frames, *blocks = s->blocks;
-	int r = grow_locked(s, &frames, s->nframes, &s->frames_cap, n, sizeof(*s->frames), FRAMES_FIRST);
+	int r = grow_locked(
+		s, &frames, s->nframes, &s->frames_cap, n, sizeof(*s->frames), FRAMES_FIRST);
 
 	s->frames = frames;
 	if (r == 0)
@@ -167,8 +169,9 @@ int segment_reserve(struct segment *s, unsigned n, size_t plain, uint64_t *ret_f
 }
 
 /* Takes the block in; its frames get their places. Returns its length. */
-static size_t take_block_locked(struct segment *s, uint64_t first, const struct sealed_frame *frames,
-	unsigned n, uint8_t *bytes, struct frame_place *ret_places)
+static size_t take_block_locked(struct segment *s, uint64_t first,
+	const struct sealed_frame *frames, unsigned n, uint8_t *bytes,
+	struct frame_place *ret_places)
 {
 	size_t len = 0;
 
@@ -199,8 +202,9 @@ static size_t take_block_locked(struct segment *s, uint64_t first, const struct 
 	return len;
 }
 
-void segment_append(struct segment *s, uint64_t first, unsigned reserved, const struct sealed_frame *frames,
-	unsigned n, uint8_t *bytes, size_t charge, struct frame_place *ret_places)
+void segment_append(struct segment *s, uint64_t first, unsigned reserved,
+	const struct sealed_frame *frames, unsigned n, uint8_t *bytes, size_t charge,
+	struct frame_place *ret_places)
 {
 	size_t len = 0;
 
@@ -226,7 +230,8 @@ void segment_append(struct segment *s, uint64_t first, unsigned reserved, const 
 		log_appended(s->log, s, len, ready);
 }
 
-int segment_frame(struct segment *s, uint64_t ordinal, struct slice *ret_sealed, uint32_t *ret_plain)
+int segment_frame(
+	struct segment *s, uint64_t ordinal, struct slice *ret_sealed, uint32_t *ret_plain)
 {
 	MUTEX_GUARD(&s->lock);
 
@@ -263,7 +268,8 @@ uint64_t segment_estimate(struct segment *s)
 /* Length words and tags of the parts included. */
 static uint64_t journal_bound(size_t plain)
 {
-	return (plain / JOURNAL_PART_MAX + 1) * (JOURNAL_PART_LENGTH_BYTES + part_bound(JOURNAL_PART_MAX));
+	return (plain / JOURNAL_PART_MAX + 1) *
+	       (JOURNAL_PART_LENGTH_BYTES + part_bound(JOURNAL_PART_MAX));
 }
 
 bool segment_fits_journal(struct segment *s, size_t plain)
@@ -271,8 +277,8 @@ bool segment_fits_journal(struct segment *s, size_t plain)
 	MUTEX_GUARD(&s->lock);
 
 	return HEADER_BYTES + s->sealed + part_bound(s->nframes * 5 * VARINT_MAX + 2 * VARINT_MAX) +
-		journal_bound(plain) + FOOTER_BYTES <=
-		STORE_OBJECT_MAX;
+		       journal_bound(plain) + FOOTER_BYTES <=
+	       STORE_OBJECT_MAX;
 }
 
 /* ---- the sealed object ---- */
@@ -299,24 +305,26 @@ static int seal_directory(struct segment *s, struct buf *out, struct error *err)
 	if (r < 0)
 		(void)error_set(err, r, "no memory for the directory of a segment"); /* is in r */
 	else
-		r = part_seal(&s->envelope, ORDINAL_DIRECTORY, 0, tail_codec, buf_slice(&plain), out, err);
+		r = part_seal(&s->envelope, ORDINAL_DIRECTORY, 0, tail_codec, buf_slice(&plain),
+			out, err);
 	segment_directory_done(&d);
 	buf_done(&plain);
 	return r;
 }
 
 /*
- * All parts but the last are full and the last is not (an empty one follows a full one), so that the count of parts, which only the
- * footer says, cannot be changed without being noticed.
+ * All parts but the last are full and the last is not (an empty one follows a full one), so that
+ * the count of parts, which only the footer says, cannot be changed without being noticed.
  */
-static int seal_journal(
-	struct segment *s, struct slice plain, uint32_t *ret_parts, struct buf *out, struct error *err)
+static int seal_journal(struct segment *s, struct slice plain, uint32_t *ret_parts, struct buf *out,
+	struct error *err)
 {
 	uint32_t parts = 0;
 	bool last;
 
 	do {
-		size_t n = plain.len < JOURNAL_PART_MAX ? plain.len : JOURNAL_PART_MAX, at = out->len;
+		size_t n = plain.len < JOURNAL_PART_MAX ? plain.len : JOURNAL_PART_MAX,
+		       at = out->len;
 		int r = buf_append_le32(out, 0);
 
 		last = n < JOURNAL_PART_MAX;
@@ -336,7 +344,8 @@ static int seal_journal(
 
 int segment_seal(struct segment *s, struct slice journal, struct error *err)
 {
-	struct segment_footer f = {.directory = HEADER_BYTES + s->sealed, .frames = (uint32_t)s->nframes};
+	struct segment_footer f = {
+		.directory = HEADER_BYTES + s->sealed, .frames = (uint32_t)s->nframes};
 	struct buf tail = BUF_INIT;
 	uint8_t footer[FOOTER_BYTES];
 

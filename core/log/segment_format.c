@@ -28,10 +28,10 @@ bool log_key_parse(const char *key, uint64_t *ret_epoch, uint64_t *ret_sequence)
 {
 	size_t prefix = strlen(LOG_PREFIX);
 
-	return strlen(key) == prefix + 2 * HEX_U64_DIGITS + 1 && strncmp(key, LOG_PREFIX, prefix) == 0 &&
-		key[prefix + HEX_U64_DIGITS] == '/' &&
-		hex_decode_u64(key + prefix, HEX_U64_DIGITS, ret_epoch) &&
-		hex_decode_u64(key + prefix + HEX_U64_DIGITS + 1, HEX_U64_DIGITS, ret_sequence);
+	return strlen(key) == prefix + 2 * HEX_U64_DIGITS + 1 &&
+	       strncmp(key, LOG_PREFIX, prefix) == 0 && key[prefix + HEX_U64_DIGITS] == '/' &&
+	       hex_decode_u64(key + prefix, HEX_U64_DIGITS, ret_epoch) &&
+	       hex_decode_u64(key + prefix + HEX_U64_DIGITS + 1, HEX_U64_DIGITS, ret_sequence);
 }
 
 /* ---- footer ---- */
@@ -50,7 +50,8 @@ void segment_footer_encode(const struct segment_footer *f, uint8_t out[FOOTER_BY
 	put_le32(out + FOOTER_OFF_CRC, crc32c(0, out, FOOTER_OFF_CRC));
 }
 
-int segment_footer_decode(struct slice raw, uint64_t size, struct segment_footer *ret, struct error *err)
+int segment_footer_decode(
+	struct slice raw, uint64_t size, struct segment_footer *ret, struct error *err)
 {
 	const uint8_t *p = raw.data;
 
@@ -94,7 +95,8 @@ void segment_directory_done(struct segment_directory *d)
 	*d = (struct segment_directory){0};
 }
 
-/* Frames lie in the order in which their sealing finished, so a gap may be negative: it is written modulo 2^64. */
+/* Frames lie in the order in which their sealing finished, so a gap may be negative: it is written
+ * modulo 2^64. */
 int segment_directory_encode(const struct segment_directory *d, struct buf *out)
 {
 	uint64_t at = HEADER_BYTES;
@@ -157,7 +159,8 @@ int segment_directory_decode(
 	struct segment_directory d = {0};
 
 	if (!c.bad && version != DIRECTORY_VERSION)
-		return error_set(err, -EPROTONOSUPPORT, "the segment's directory has version %u", version);
+		return error_set(
+			err, -EPROTONOSUPPORT, "the segment's directory has version %u", version);
 	if (c.bad || n > cursor_left(&c) / 5)
 		return error_set(err, -EBADMSG, "the segment's directory is cut short");
 	d.frames = calloc(n ? n : 1, sizeof(*d.frames));
@@ -167,7 +170,8 @@ int segment_directory_decode(
 		if (!directory_entry(&c, end, &at, &d.frames[d.n]))
 			break;
 	if (d.n < n || cursor_left(&c) > 0) {
-		int r = error_set(err, -EBADMSG, "entry %zu of the segment's directory does not fit", d.n);
+		int r = error_set(
+			err, -EBADMSG, "entry %zu of the segment's directory does not fit", d.n);
 
 		segment_directory_done(&d);
 		return r;

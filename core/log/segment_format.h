@@ -2,11 +2,13 @@
 #ifndef CORE_LOG_SEGMENT_FORMAT_H
 #define CORE_LOG_SEGMENT_FORMAT_H
 /*
- * What surrounds the frames of a segment, as bytes (docs/format.md "Segment"): footer and directory. The parts of the journal are cut
- * in segment.c and joined in segment_read.c; its plain form is journal.c. Pure functions; decoders take any bytes.
+ * What surrounds the frames of a segment, as bytes (docs/format.md "Segment"): footer and
+ * directory. The parts of the journal are cut in segment.c and joined in segment_read.c; its plain
+ * form is journal.c. Pure functions; decoders take any bytes.
  *
- * A segment is dense: header | frames | directory | journal parts | footer, without gaps between the last three. What the footer says is
- * only a hint where to look, because its checksum proves nothing: the sealed parts prove themselves.
+ * A segment is dense: header | frames | directory | journal parts | footer, without gaps between
+ * the last three. What the footer says is only a hint where to look, because its checksum proves
+ * nothing: the sealed parts prove themselves.
  */
 #include "core/log/segment.h"
 
@@ -29,7 +31,8 @@
 /* Per ordinal at most five varints, a version and a count before them. */
 #define DIRECTORY_PLAIN_MAX (2 * 10 + SEGMENT_FRAMES_MAX * 5 * 10)
 
-/* The smallest segment: header, an empty directory, footer. Larger than a fence, so that sizes tell the two apart. */
+/* The smallest segment: header, an empty directory, footer. Larger than a fence, so that sizes tell
+ * the two apart. */
 #define SEGMENT_BYTES_MIN (HEADER_BYTES + CODEC_HEADER_BYTES + 2 + AEAD_TAG_BYTES + FOOTER_BYTES)
 
 struct segment_footer {
@@ -38,8 +41,10 @@ struct segment_footer {
 };
 
 void segment_footer_encode(const struct segment_footer *f, uint8_t out[FOOTER_BYTES]);
-/* `raw` are the last FOOTER_BYTES of an object of `size` bytes. All ranges of the result lie inside the object. -EBADMSG. */
-int segment_footer_decode(struct slice raw, uint64_t size, struct segment_footer *ret, struct error *err);
+/* `raw` are the last FOOTER_BYTES of an object of `size` bytes. All ranges of the result lie inside
+ * the object. -EBADMSG. */
+int segment_footer_decode(
+	struct slice raw, uint64_t size, struct segment_footer *ret, struct error *err);
 
 /* 0 or -ENOMEM. */
 int segment_directory_encode(const struct segment_directory *d, struct buf *out);

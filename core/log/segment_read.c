@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Objects at log positions, from stored bytes. What the header says is believed once a sealed part that has it as additional data has been
- * opened: the journal, or the directory where there is none. All bytes are untrusted.
+ * Objects at log positions, from stored bytes. What the header says is believed once a sealed part
+ * that has it as additional data has been opened: the journal, or the directory where there is
+ * none. All bytes are untrusted.
  */
 #include "core/log/segment.h"
 
@@ -36,8 +37,8 @@ int fence_build(const struct volume_keys *k, uint64_t epoch, uint64_t sequence, 
 		return r;
 	if (buf_append(out, e.raw, HEADER_BYTES) < 0)
 		return error_set(err, -ENOMEM, "no memory for a fence");
-	return part_seal(&e, ORDINAL_FENCE, 0, (struct codec_choice){.codec = CODEC_RAW}, SLICE(NULL, 0), out,
-		err);
+	return part_seal(&e, ORDINAL_FENCE, 0, (struct codec_choice){.codec = CODEC_RAW},
+		SLICE(NULL, 0), out, err);
 }
 
 /* A whole fence. */
@@ -48,14 +49,15 @@ static int check_fence(const struct envelope *e, struct slice object, struct err
 
 	if (object.len != FENCE_BYTES)
 		return error_set(err, -EBADMSG, "a fence has %zu bytes", object.len);
-	r = part_open(e, ORDINAL_FENCE, 0, SLICE(object.data + HEADER_BYTES, object.len - HEADER_BYTES), 0,
-		&plain, "fence", err);
+	r = part_open(e, ORDINAL_FENCE, 0,
+		SLICE(object.data + HEADER_BYTES, object.len - HEADER_BYTES), 0, &plain, "fence",
+		err);
 	buf_done(&plain);
 	return r;
 }
 
-static int open_directory(const struct envelope *e, const struct segment_footer *f, const struct piece *p,
-	struct segment_directory *ret, struct error *err)
+static int open_directory(const struct envelope *e, const struct segment_footer *f,
+	const struct piece *p, struct segment_directory *ret, struct error *err)
 {
 	struct buf plain = BUF_INIT;
 	struct segment_directory d = {0};
@@ -67,7 +69,8 @@ static int open_directory(const struct envelope *e, const struct segment_footer 
 	buf_done(&plain);
 	if (r == 0 && d.n != f->frames) {
 		segment_directory_done(&d);
-		r = error_set(err, -EBADMSG, "the segment's directory has another count of frames than its footer");
+		r = error_set(err, -EBADMSG,
+			"the segment's directory has another count of frames than its footer");
 	}
 	if (r == 0)
 		*ret = d;
@@ -86,7 +89,8 @@ static int open_parts(const struct envelope *e, const struct segment_footer *f, 
 		if (c.bad)
 			return error_set(err, -EBADMSG, "part %llu of the journal is cut short",
 				(unsigned long long)i);
-		int r = part_open(e, ORDINAL_JOURNAL_PART(i), 0, sealed, JOURNAL_PART_MAX, plain, "journal", err);
+		int r = part_open(e, ORDINAL_JOURNAL_PART(i), 0, sealed, JOURNAL_PART_MAX, plain,
+			"journal", err);
 
 		if (r < 0)
 			return r;
@@ -98,12 +102,13 @@ static int open_parts(const struct envelope *e, const struct segment_footer *f, 
 	return 0;
 }
 
-static int open_journal(const struct envelope *e, const struct segment_footer *f, const struct piece *p,
-	struct journal *ret, struct error *err)
+static int open_journal(const struct envelope *e, const struct segment_footer *f,
+	const struct piece *p, struct journal *ret, struct error *err)
 {
 	struct buf plain = BUF_INIT;
 	struct journal j = {0};
-	int r = open_parts(e, f, cursor_of(piece_range(p, f->journal, f->journal_len)), &plain, err);
+	int r = open_parts(
+		e, f, cursor_of(piece_range(p, f->journal, f->journal_len)), &plain, err);
 
 	if (r == 0)
 		r = journal_take(&plain, &j, err);
@@ -113,16 +118,18 @@ static int open_journal(const struct envelope *e, const struct segment_footer *f
 	/* A group's journal lies above all its segments (W1), in the last of them. */
 	const struct journal_segment *last = &j.segments[j.nsegments - 1];
 
-	if (last->sequence != e->header.b || memcmp(last->salt, e->header.salt, AEAD_SALT_BYTES) != 0) {
+	if (last->sequence != e->header.b ||
+		memcmp(last->salt, e->header.salt, AEAD_SALT_BYTES) != 0) {
 		journal_done(&j);
-		return error_set(err, -EBADMSG, "the journal does not end with the segment in which it lies");
+		return error_set(err, -EBADMSG,
+			"the journal does not end with the segment in which it lies");
 	}
 	*ret = j;
 	return 0;
 }
 
-static int parse_segment(const struct envelope *e, struct slice object, struct segment_directory *ret_directory,
-	struct journal *ret_journal, struct error *err)
+static int parse_segment(const struct envelope *e, struct slice object,
+	struct segment_directory *ret_directory, struct journal *ret_journal, struct error *err)
 {
 	struct piece p = {.bytes = object};
 	struct segment_directory d = {0};
@@ -147,9 +154,9 @@ static int parse_segment(const struct envelope *e, struct slice object, struct s
 	return 0;
 }
 
-int segment_parse(const struct volume_keys *k, uint64_t epoch, uint64_t sequence, struct slice object,
-	enum log_object *ret_kind, struct segment_directory *ret_directory, struct journal *ret_journal,
-	struct error *err)
+int segment_parse(const struct volume_keys *k, uint64_t epoch, uint64_t sequence,
+	struct slice object, enum log_object *ret_kind, struct segment_directory *ret_directory,
+	struct journal *ret_journal, struct error *err)
 {
 	struct envelope e;
 	int r = envelope_open(k, object, KINDS_LOG, epoch, sequence, NULL, &e, err);
@@ -247,12 +254,13 @@ static int read_segment(struct tail_read *t, const struct envelope *e, bool *ret
 	return r;
 }
 
-static int read_object(struct tail_read *t, const struct volume_keys *k, uint64_t epoch, uint64_t sequence,
-	const uint8_t *salt, enum log_object *ret_kind, bool *ret_has_journal, struct journal *ret_journal,
-	uint8_t *ret_salt, struct error *err)
+static int read_object(struct tail_read *t, const struct volume_keys *k, uint64_t epoch,
+	uint64_t sequence, const uint8_t *salt, enum log_object *ret_kind, bool *ret_has_journal,
+	struct journal *ret_journal, uint8_t *ret_salt, struct error *err)
 {
 	struct envelope e;
-	int r = store_get_tail(t->store, t->key, t->tail, SEGMENT_TAIL_READ, &t->tail_len, &t->size, err);
+	int r = store_get_tail(
+		t->store, t->key, t->tail, SEGMENT_TAIL_READ, &t->tail_len, &t->size, err);
 
 	if (r < 0)
 		return r;
@@ -264,12 +272,14 @@ static int read_object(struct tail_read *t, const struct volume_keys *k, uint64_
 	else
 		r = get_range(t, 0, t->header, HEADER_BYTES, err);
 	if (r == 0)
-		r = envelope_open(k, SLICE(t->header, HEADER_BYTES), KINDS_LOG, epoch, sequence, salt, &e, err);
+		r = envelope_open(k, SLICE(t->header, HEADER_BYTES), KINDS_LOG, epoch, sequence,
+			salt, &e, err);
 	if (r < 0)
 		return r;
 	if (e.header.kind == OBJECT_FENCE) {
-		r = t->size == FENCE_BYTES ? check_fence(&e, SLICE(t->tail, t->tail_len), err)
-					   : error_set(err, -EBADMSG, "a fence has other bytes behind it");
+		r = t->size == FENCE_BYTES
+			    ? check_fence(&e, SLICE(t->tail, t->tail_len), err)
+			    : error_set(err, -EBADMSG, "a fence has other bytes behind it");
 		*ret_kind = LOG_FENCE;
 	} else {
 		r = read_segment(t, &e, ret_has_journal, ret_journal, err);
@@ -280,9 +290,9 @@ static int read_object(struct tail_read *t, const struct volume_keys *k, uint64_
 	return r;
 }
 
-int segment_read_tail(struct store *s, const struct volume_keys *k, uint64_t epoch, uint64_t sequence,
-	const uint8_t *salt, enum log_object *ret_kind, bool *ret_has_journal, struct journal *ret_journal,
-	uint8_t *ret_salt, struct error *err)
+int segment_read_tail(struct store *s, const struct volume_keys *k, uint64_t epoch,
+	uint64_t sequence, const uint8_t *salt, enum log_object *ret_kind, bool *ret_has_journal,
+	struct journal *ret_journal, uint8_t *ret_salt, struct error *err)
 {
 	struct tail_read t = {.store = s};
 	struct error why = {0};

@@ -6,8 +6,8 @@
 
 #include <unistd.h>
 
-#define EAGER_ATTEMPTS 8 /* without a pause */
-#define MISSING_ATTEMPTS 8 /* so often an entry may name a vanished inode before it counts as damage */
+#define EAGER_ATTEMPTS 8    /* without a pause */
+#define MISSING_ATTEMPTS 32 /* so often an entry may name a vanished inode before it counts as damage */
 
 void lookup_pause(unsigned attempt)
 {
@@ -96,7 +96,7 @@ int engine_lookup(struct vfs *v, const struct vfs_cred *c, uint64_t dir_number, 
 		return get_attr(dir, ret);
 	if (slice_eq(name, SLICE_STR("..")))
 		return lookup_parent(dir, ret);
-	for (unsigned attempt = 0;; attempt++) {
+	for (unsigned attempt = 0; attempt < MISSING_ATTEMPTS; attempt++) {
 		CLEANUP(inode_unref_p) struct inode *child = NULL;
 		struct dir_slot slot;
 
@@ -106,8 +106,9 @@ int engine_lookup(struct vfs *v, const struct vfs_cred *c, uint64_t dir_number, 
 		if (!child)
 			return -ENOENT;
 		r = get_attr(child, ret);
-		if (r != -ESTALE || attempt == MISSING_ATTEMPTS)
+		if (r != -ESTALE)
 			return r;
-		lookup_pause(attempt);
+		lookup_pause(EAGER_ATTEMPTS);
 	}
+	return -EBADMSG;
 }

@@ -11,6 +11,7 @@
 #include <assert.h>
 #include <stdlib.h>
 
+#define LAZY_MAX 1024u	 /* access times that a group gathers before they ask for a commit */
 #define COUNTER_BYTES 24 /* key and value of the counter of inode numbers */
 
 int op_begin(struct op *op, struct vfs_engine *e)
@@ -227,19 +228,28 @@ int op_join(struct op *op, size_t nentries, size_t bytes)
 	return 0;
 }
 
-static void leave(struct op *op)
+/* Whether the group is to be committed for what this operation did. */
+static bool asks_for_commit(struct op *op)
 {
 	struct vfs_engine *e = op->engine;
 
-	if (op->bytes || op->nrecords)
-		index_unreserve(op->records, op->bytes, op->nrecords);
-	if (op->lazy) {
-		engine_raise(&e->lazy_group, op->number);
-	} else {
+	if (!op->lazy) {
 		engine_raise(&e->last_changed, op->number);
 		atomic_fetch_add_explicit(&e->changes, 1, memory_order_relaxed);
+		return true;
 	}
-	group_leave(op->group, !op->lazy);
+	engine_raise(&e->lazy_group, op->number);
+	/* Reading ever more files must not keep ever more inodes in memory. */
+	return atomic_fetch_add(&op->members->lazy, 1) >= LAZY_MAX;
+}
+
+static void leave(struct op *op)
+{
+	bool changed = asks_for_commit(op);
+
+	if (op->bytes || op->nrecords)
+		index_unreserve(op->records, op->bytes, op->nrecords);
+	group_leave(op->group, changed);
 	op->group = NULL;
 }
 

@@ -31,6 +31,7 @@ struct group_inodes {
 	struct list inodes;    /* struct inode.changed */
 	struct list touched;   /* struct inode.touched: encoded on touch with bytes pending */
 	_Atomic int64_t pending_bytes; /* quota */
+	_Atomic unsigned lazy; /* operations that changed an access time only */
 	_Atomic bool created;  /* room for the counter of inode numbers is kept in the group */
 };
 

@@ -72,7 +72,12 @@ awk '{ print $NF }' "$WORK/out" >"$WORK/keys"
 kinds=$(sed 's,/.*,,' "$WORK/keys" | sort -u | tr '\n' ' ')
 [ "$kinds" = 'keys log manifest table writer zerofs.json ' ] || fail "the kinds of objects are $kinds"
 while read -r key; do
-	expect 0 zerofs debug "$STORE" "$key"
+	got=0
+	zerofs debug "$STORE" "$key" >"$WORK/out" 2>"$WORK/err" || got=$?
+	case $key in # a table that a merge has replaced can no longer be opened
+	table/*) [ $got = 0 ] || said 'not in the newest manifest' ;;
+	*) [ $got = 0 ] || fail "debug $key: $(cat "$WORK/err")" ;;
+	esac
 	[ -s "$WORK/out" ] || fail "the dump of $key is empty"
 done <"$WORK/keys"
 expect 1 zerofs debug "$STORE" log/0000000000000009/0000000000000000

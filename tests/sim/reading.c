@@ -243,12 +243,11 @@ static void finding(void *arg, const char *what)
  * see one without the other. Nobody else works on the volume now: what is still wrong when
  * background work has come to rest is wrong.
  */
-void verify_check(struct world *w, struct volume *v)
+void verify_check(struct volume *v)
 {
 	struct error e = {0};
 	int64_t n;
 
-	(void)w;
 	for (unsigned i = 1;; i++) {
 		struct findings f = {.print = i == CHECKS_MAX};
 

@@ -22,9 +22,7 @@ extern const size_t schedules_count;
 
 /* Runs one in a process of its own. */
 bool schedule_passes(const struct schedule *s, enum planted broken, bool quiet);
-/* The first schedule that fails without the rule, NULL when there is none. */
+/* The first of the rule's schedules that fails without it, NULL when there is none. */
 const struct schedule *schedule_red(enum planted rule);
-/* Why no schedule can fail without the rule yet, NULL when one should. */
-const char *schedule_deferred(enum planted rule);
 
 #endif

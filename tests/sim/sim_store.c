@@ -692,15 +692,6 @@ void sim_store_forget(struct sim_store *s)
 	s->nsalts = s->salts_cap = 0;
 }
 
-void sim_store_print(struct sim_store *s)
-{
-	for (size_t i = 0; i < s->nobjects; i++)
-		fprintf(stderr, "  %s %zu kind %d\n", s->objects[i].key, s->objects[i].blob->len,
-			s->objects[i].blob->len > KIND_OFFSET
-				? s->objects[i].blob->data[KIND_OFFSET]
-				: 0);
-}
-
 void sim_store_free(struct sim_store *s)
 {
 	free(s->objects);

@@ -104,7 +104,5 @@ void sim_store_delete(struct sim_store *s, const char *key);
 void sim_store_force(struct sim_store *s, const char *key, struct slice body);
 /* Another history begins: names and salts may come again. */
 void sim_store_forget(struct sim_store *s);
-/* All objects in a line each, for reports. */
-void sim_store_print(struct sim_store *s);
 
 #endif

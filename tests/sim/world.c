@@ -181,7 +181,7 @@ static void writer_main(void *arg)
 	}
 	verify_recovered(wr);
 	if (rng_chance(&wr->rng, 1, 2))
-		verify_check(w, wr->volume);
+		verify_check(wr->volume);
 	wr->opened = true;
 	if (!wr->replaced && w->current == wr)
 		clients_run(wr);

@@ -47,7 +47,6 @@ struct writer {
 	struct oracle_cut limit;
 	unsigned ops_per_client;
 	bool shared_busy; /* a client works on the shared domain */
-	bool small;	  /* little memory */
 };
 
 struct world {
@@ -93,6 +92,7 @@ void free_trees(struct tree *t[ORACLE_DOMAINS]);
 void real_path(unsigned domain, const char *path, char out[TREE_PATH_MAX]);
 /* Reads the volume, compares, and lets the oracle go on from the cut that was found. */
 void verify_recovered(struct writer *wr);
-void verify_check(struct world *w, struct volume *v);
+/* fsck: no findings. */
+void verify_check(struct volume *v);
 
 #endif

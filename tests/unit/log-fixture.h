@@ -19,8 +19,8 @@ static inline void fixture_plain(uint64_t number, uint8_t *out, size_t len)
 }
 
 /* Seals `n` frames with numbers from `number` into one block, as a sealer does. */
-static inline uint8_t *fixture_block(const struct volume_keys *k, const struct segment *s, uint64_t ordinal,
-	uint64_t number, unsigned n, struct sealed_frame *frames, size_t *ret_len)
+static inline uint8_t *fixture_block(const struct volume_keys *k, const struct segment *s,
+	uint64_t ordinal, uint64_t number, unsigned n, struct sealed_frame *frames, size_t *ret_len)
 {
 	uint8_t *block = malloc(n * frame_bound(FIXTURE_FRAME)), plain[FIXTURE_FRAME];
 	struct slice part = SLICE(plain, sizeof(plain));
@@ -58,8 +58,8 @@ static inline void fixture_append(const struct volume_keys *k, struct segment *s
 }
 
 /* Whether the sealed bytes are frame `number`. */
-static inline bool fixture_opens(const struct volume_keys *k, const struct aead_object *key, uint64_t ordinal,
-	uint64_t number, struct slice sealed)
+static inline bool fixture_opens(const struct volume_keys *k, const struct aead_object *key,
+	uint64_t ordinal, uint64_t number, struct slice sealed)
 {
 	uint8_t want[FIXTURE_FRAME], got[FIXTURE_FRAME], copy[4096];
 
@@ -67,7 +67,7 @@ static inline bool fixture_opens(const struct volume_keys *k, const struct aead_
 	memcpy(copy, sealed.data, sealed.len);
 	fixture_plain(number, want, sizeof(want));
 	return frame_open(key, keys_lineage(k), ordinal, copy, sealed.len, got, sizeof(got)) == 0 &&
-		memcmp(want, got, sizeof(got)) == 0;
+	       memcmp(want, got, sizeof(got)) == 0;
 }
 
 /* The object's bytes in one piece. */
@@ -86,7 +86,8 @@ static inline struct buf fixture_object(struct segment *s)
 }
 
 /* The plain journal of a group with one segment and this block. */
-static inline struct buf fixture_journal(const struct segment *s, uint64_t group, uint64_t previous, struct slice block)
+static inline struct buf fixture_journal(
+	const struct segment *s, uint64_t group, uint64_t previous, struct slice block)
 {
 	struct journal_segment list = {.sequence = segment_sequence(s)};
 	struct journal j = {.group = group,

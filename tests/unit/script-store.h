@@ -2,9 +2,10 @@
 #ifndef TESTS_UNIT_SCRIPT_STORE_H
 #define TESTS_UNIT_SCRIPT_STORE_H
 /*
- * A store in memory for scripted schedules inside the simulator. A hook sees every request before and after its effect: it may sleep, which
- * holds the request there while others go on; land or remove objects, as late copies and collectors do (S2); kill the process;
- * or give the request another result. Fibres switch only where they sleep, so nothing here needs a lock.
+ * A store in memory for scripted schedules inside the simulator. A hook sees every request before
+ * and after its effect: it may sleep, which holds the request there while others go on; land or
+ * remove objects, as late copies and collectors do (S2); kill the process; or give the request
+ * another result. Fibres switch only where they sleep, so nothing here needs a lock.
  */
 #include "core/store/store.h"
 #include "tests/sim/env_sim.h"
@@ -93,7 +94,8 @@ static inline int script_pass(struct script *s, enum store_op op, const char *ke
 	return s->hook ? s->hook(s->arg, op, key, after) : 0;
 }
 
-static inline int script_end(struct script *s, enum store_op op, const char *key, int r, struct error *err)
+static inline int script_end(
+	struct script *s, enum store_op op, const char *key, int r, struct error *err)
 {
 	int other = script_pass(s, op, key, true);
 
@@ -101,8 +103,8 @@ static inline int script_end(struct script *s, enum store_op op, const char *key
 	return r < 0 ? error_set(err, r, "script: %s", key) : 0;
 }
 
-static inline int script_write(struct store *st, enum store_op op, const char *key, const struct slice *parts,
-	size_t nparts, struct error *err)
+static inline int script_write(struct store *st, enum store_op op, const char *key,
+	const struct slice *parts, size_t nparts, struct error *err)
 {
 	struct script *s = (struct script *)st;
 	struct buf data = BUF_INIT;
@@ -117,20 +119,20 @@ static inline int script_write(struct store *st, enum store_op op, const char *k
 	return script_end(s, op, key, r, err);
 }
 
-static inline int script_create(
-	struct store *st, const char *key, const struct slice *parts, size_t nparts, struct error *err)
+static inline int script_create(struct store *st, const char *key, const struct slice *parts,
+	size_t nparts, struct error *err)
 {
 	return script_write(st, STORE_CREATE, key, parts, nparts, err);
 }
 
-static inline int script_put(
-	struct store *st, const char *key, const struct slice *parts, size_t nparts, struct error *err)
+static inline int script_put(struct store *st, const char *key, const struct slice *parts,
+	size_t nparts, struct error *err)
 {
 	return script_write(st, STORE_PUT, key, parts, nparts, err);
 }
 
-static inline int script_get(struct store *st, const char *key, uint64_t offset, bool from_end, void *buf,
-	size_t len, size_t *ret_len, uint64_t *ret_size, struct error *err)
+static inline int script_get(struct store *st, const char *key, uint64_t offset, bool from_end,
+	void *buf, size_t len, size_t *ret_len, uint64_t *ret_size, struct error *err)
 {
 	struct script *s = (struct script *)st;
 	int r = script_pass(s, STORE_GET, key, false);
@@ -160,8 +162,8 @@ static inline int script_del(struct store *st, const char *key, struct error *er
 	return script_end(s, STORE_DELETE, key, r, err);
 }
 
-static inline int script_list(
-	struct store *st, const char *prefix, const char *after, struct store_list *out, struct error *err)
+static inline int script_list(struct store *st, const char *prefix, const char *after,
+	struct store_list *out, struct error *err)
 {
 	struct script *s = (struct script *)st;
 	int r = script_pass(s, STORE_LIST, prefix, false);
@@ -169,7 +171,8 @@ static inline int script_list(
 	for (size_t i = 0; r == 0 && i < s->n && !out->more; i++) {
 		const struct script_object *o = &s->objects[i];
 
-		if (strncmp(o->key, prefix, strlen(prefix)) != 0 || (after && strcmp(o->key, after) <= 0))
+		if (strncmp(o->key, prefix, strlen(prefix)) != 0 ||
+			(after && strcmp(o->key, after) <= 0))
 			continue;
 		ck_assert_int_eq(store_list_append(out, o->key, o->data.len), 0);
 		out->more = out->n == STORE_LIST_PAGE;

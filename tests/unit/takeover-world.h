@@ -2,12 +2,14 @@
 #ifndef TESTS_UNIT_TAKEOVER_WORLD_H
 #define TESTS_UNIT_TAKEOVER_WORLD_H
 /*
- * A volume of numbers, for tests of take-over and followers inside the simulator. Nodes put numbers into the index, commit them through
- * the log, flush, collect; candidates take over; followers poll. The world knows which numbers were acknowledged or shown, and every
- * later writer, and every poll that begins later, must have them.
+ * A volume of numbers, for tests of take-over and followers inside the simulator. Nodes put numbers
+ * into the index, commit them through the log, flush, collect; candidates take over; followers
+ * poll. The world knows which numbers were acknowledged or shown, and every later writer, and every
+ * poll that begins later, must have them.
  *
- * Each node reaches the store through a wrapper of its own that can hold a request, kill the node at its n-th request (from then on
- * whatever it asks for is refused without effect), lose replies, and let copies land late (S2).
+ * Each node reaches the store through a wrapper of its own that can hold a request, kill the node
+ * at its n-th request (from then on whatever it asks for is refused without effect), lose replies,
+ * and let copies land late (S2).
  */
 #include "core/base/bytes.h"
 #include "core/base/diag.h"
@@ -33,14 +35,15 @@ struct flight {
 struct world {
 	struct script *script;
 	struct volume_keys *keys;
-	uint64_t next;			/* the next number */
-	bool need[WORLD_NUMBERS];	/* acknowledged or shown: must never vanish */
+	uint64_t next;		  /* the next number */
+	bool need[WORLD_NUMBERS]; /* acknowledged or shown: must never vanish */
 	uint64_t acks;
 	struct flight flights[WORLD_FLIGHTS];
 	size_t nflights;
 	bool chaos, ended;
-	struct log_place ends[256]; /* by epoch: the first end that was recorded; sequence + 1, 0 = none */
-	uint64_t manifest;	    /* the highest number whose ends were looked at */
+	struct log_place
+		ends[256]; /* by epoch: the first end that was recorded; sequence + 1, 0 = none */
+	uint64_t manifest; /* the highest number whose ends were looked at */
 };
 
 static struct world *world;
@@ -62,7 +65,7 @@ struct node {
 	bool after_last; /* the last one takes effect first */
 	uint64_t requests;
 	struct gate gate;
-	bool lose_reply; /* of the next create under log/ */
+	bool lose_reply;	      /* of the next create under log/ */
 	uint64_t log_creates, writes; /* sent; creates, puts and deletes */
 
 	struct sim_process *process;
@@ -120,7 +123,8 @@ static inline bool world_chance(unsigned percent)
 	return world->chaos && !world->ended && rng_chance(sim_rng(), percent, 100);
 }
 
-static inline void world_fly(const char *key, const struct slice *parts, size_t nparts, bool deletes)
+static inline void world_fly(
+	const char *key, const struct slice *parts, size_t nparts, bool deletes)
 {
 	struct flight *f = &world->flights[world->nflights];
 
@@ -151,8 +155,8 @@ static inline void world_land_late(void)
 	}
 }
 
-static inline int node_create(
-	struct store *s, const char *key, const struct slice *parts, size_t nparts, struct error *err)
+static inline int node_create(struct store *s, const char *key, const struct slice *parts,
+	size_t nparts, struct error *err)
 {
 	struct node *n = (struct node *)s;
 	bool log = strncmp(key, "log/", 4) == 0;
@@ -178,8 +182,8 @@ static inline int node_create(
 	return r < 0 ? error_set(err, r, "%s: create %s", n->name, key) : 0;
 }
 
-static inline int node_put(
-	struct store *s, const char *key, const struct slice *parts, size_t nparts, struct error *err)
+static inline int node_put(struct store *s, const char *key, const struct slice *parts,
+	size_t nparts, struct error *err)
 {
 	struct node *n = (struct node *)s;
 	int r = node_arrive(n, STORE_PUT, key, false);
@@ -193,14 +197,15 @@ static inline int node_put(
 	return r < 0 ? error_set(err, r, "%s: put %s", n->name, key) : 0;
 }
 
-static inline int node_get(struct store *s, const char *key, uint64_t offset, bool from_end, void *buf, size_t len,
-	size_t *ret_len, uint64_t *ret_size, struct error *err)
+static inline int node_get(struct store *s, const char *key, uint64_t offset, bool from_end,
+	void *buf, size_t len, size_t *ret_len, uint64_t *ret_size, struct error *err)
 {
 	struct node *n = (struct node *)s;
 	int r = node_arrive(n, STORE_GET, key, false);
 
 	if (r == 0)
-		r = script_get(&world->script->store, key, offset, from_end, buf, len, ret_len, ret_size, err);
+		r = script_get(&world->script->store, key, offset, from_end, buf, len, ret_len,
+			ret_size, err);
 	int other = node_arrive(n, STORE_GET, key, true);
 
 	r = other < 0 ? other : r;
@@ -223,8 +228,8 @@ static inline int node_del(struct store *s, const char *key, struct error *err)
 	return r < 0 ? error_set(err, r, "%s: delete %s", n->name, key) : 0;
 }
 
-static inline int node_list(
-	struct store *s, const char *prefix, const char *after, struct store_list *out, struct error *err)
+static inline int node_list(struct store *s, const char *prefix, const char *after,
+	struct store_list *out, struct error *err)
 {
 	struct node *n = (struct node *)s;
 	int r = node_arrive(n, STORE_LIST, prefix, false);
@@ -246,8 +251,8 @@ static const struct store_ops node_store_ops = {.name = "node",
 
 /* ---- the index ---- */
 
-static inline int test_fold(
-	const struct record *versions, size_t n, bool complete, struct buf *out, enum record_op *ret_op)
+static inline int test_fold(const struct record *versions, size_t n, bool complete, struct buf *out,
+	enum record_op *ret_op)
 {
 	(void)complete;
 	if (n != 1 || versions->op != RECORD_PUT)
@@ -306,7 +311,8 @@ static inline int has_number(struct index *ix, uint64_t number)
 	return r == 0 ? 1 : r == -ENOENT ? 0 : r;
 }
 
-/* All that was needed when `need` was copied. `gone` (store errors of a node that died, or objects collected under a reader) ends it. */
+/* All that was needed when `need` was copied. `gone` (store errors of a node that died, or objects
+ * collected under a reader) ends it. */
 static inline bool check_numbers(struct index *ix, const bool *need, const char *who)
 {
 	for (uint64_t i = 1; i < world->next; i++) {
@@ -419,7 +425,8 @@ static inline int node_commit(struct node *n)
 	return g ? log_wait(n->log, g, NULL) : 0;
 }
 
-/* Asks for everything that is acknowledged: where the open group stands in the way, one more commit. */
+/* Asks for everything that is acknowledged: where the open group stands in the way, one more
+ * commit. */
 static inline int node_flush(struct node *n)
 {
 	uint64_t upto = index_flushable(n->t.index, true);
@@ -440,7 +447,8 @@ static inline int node_flush(struct node *n)
 	return index_flush(n->t.index, upto, start, 0, NULL);
 }
 
-/* D7 and D8 for a log whose segments hold no frames: everything below the replay start goes, and what lies above an end. */
+/* D7 and D8 for a log whose segments hold no frames: everything below the replay start goes, and
+ * what lies above an end. */
 static inline int node_collect(struct node *n)
 {
 	struct store_list names = {0};
@@ -474,13 +482,15 @@ static inline void check_ends(const struct manifest *m)
 
 		ck_assert_uint_lt(m->ends[i].epoch, 256);
 		if (known->sequence && known->sequence != m->ends[i].sequence + 1)
-			sim_fail("the recorded end of epoch %llu changed", (unsigned long long)m->ends[i].epoch);
+			sim_fail("the recorded end of epoch %llu changed",
+				(unsigned long long)m->ends[i].epoch);
 		known->sequence = m->ends[i].sequence + 1;
 		log_key(key, m->ends[i].epoch, m->ends[i].sequence);
 		const struct script_object *o = script_find(world->script, key);
 
 		if (!o || o->data.len != FENCE_BYTES)
-			sim_fail("no fence at the recorded end of epoch %llu", (unsigned long long)m->ends[i].epoch);
+			sim_fail("no fence at the recorded end of epoch %llu",
+				(unsigned long long)m->ends[i].epoch);
 	}
 }
 
@@ -574,7 +584,8 @@ static inline int node_begin(struct node *n)
 	return 0;
 }
 
-/* An answer from memory: what anybody acknowledged before the question came must be in it (L2, L3). */
+/* An answer from memory: what anybody acknowledged before the question came must be in it (L2, L3).
+ */
 static inline void node_read(struct node *n)
 {
 	bool *need = malloc(sizeof(world->need));
@@ -651,7 +662,8 @@ static inline void node_wait(const struct node *n)
 		env_sleep_ms(1);
 }
 
-static inline void node_hold(struct node *n, enum store_op op, const char *prefix, bool after, unsigned skip)
+static inline void node_hold(
+	struct node *n, enum store_op op, const char *prefix, bool after, unsigned skip)
 {
 	n->gate = (struct gate){.op = op,
 		.prefix = prefix,

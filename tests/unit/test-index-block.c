@@ -158,36 +158,36 @@ START_TEST(golden)
 }
 END_TEST
 
-/* Steps through whatever it is; the order must hold as far as it goes. */
+/* Steps through whatever it is; the order must hold as far as it goes. Few ck_asserts: each costs a
+ * system call. */
 static int walk(struct slice block, bool seek)
 {
 	struct block_iter it;
-	struct buf last = BUF_INIT;
-	uint64_t group = 0;
+	uint8_t last[RECORD_KEY_MAX];
+	size_t last_len = 0;
+	uint64_t group = 0, sum = 0;
+	bool wrong = false;
 	int r = block_iter_init(&it, block);
 
 	if (r == 0)
 		r = seek ? block_iter_seek(&it, SLICE("\0\0\0\0\0\0\0\x40xx", 10))
 			 : block_iter_first(&it);
 	while (r == 0 && it.valid) {
-		int c = slice_cmp(buf_slice(&last), it.rec.key);
+		int c = slice_cmp(SLICE(last, last_len), it.rec.key);
 
-		ck_assert(c < 0 || (c == 0 && (it.rec.group < group || it.rec.op == RECORD_RANGE)));
-		ck_assert(it.rec.key.len > 0 && it.rec.key.len <= RECORD_KEY_MAX);
-		ck_assert(it.rec.group > 0 && it.rec.value.len <= RECORD_VALUE_MAX);
+		wrong |= c > 0 || (c == 0 && it.rec.group >= group && it.rec.op != RECORD_RANGE);
+		wrong |= it.rec.key.len == 0 || it.rec.key.len > RECORD_KEY_MAX;
+		wrong |= it.rec.group == 0 || it.rec.value.len > RECORD_VALUE_MAX;
 		group = it.rec.group;
-		buf_clear(&last);
-		ck_assert_int_eq(buf_append_slice(&last, it.rec.key), 0);
+		last_len = it.rec.key.len;
+		memcpy(last, it.rec.key.data, last_len);
 		/* Read all of it, for the address sanitizer. */
-		struct buf copy = BUF_INIT;
-
-		ck_assert_int_eq(buf_append_slice(&copy, it.rec.value), 0);
-		buf_done(&copy);
+		for (size_t i = 0; i < it.rec.value.len; i++)
+			sum += it.rec.value.data[i];
 		r = block_iter_next(&it);
 	}
-	ck_assert(r == 0 || r == -EBADMSG);
-	ck_assert(r == 0 || !it.valid);
-	buf_done(&last);
+	wrong |= (r != 0 && r != -EBADMSG) || (r != 0 && it.valid);
+	ck_assert(!wrong && sum != UINT64_MAX);
 	return r;
 }
 
@@ -211,7 +211,7 @@ START_TEST(bad_input)
 
 	do
 		n = make_samples(&rng, s, 5000);
-	while (n < 40 || n > 120);
+	while (n < 40 || n > 80);
 	build(s, n, 5000, &block);
 	ck_assert_int_eq(walk(buf_slice(&block), false), 0);
 	for (size_t len = 0; len < block.len; len++)

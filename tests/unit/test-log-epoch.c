@@ -65,7 +65,8 @@ static int put_claim(uint64_t epoch, const char *host, int64_t pid)
 
 static void put_beat(uint64_t epoch, uint64_t counter, enum heartbeat_state state, bool served)
 {
-	const struct heartbeat b = {.counter = counter, .state = state, .silence_ms = 30000, .served = served};
+	const struct heartbeat b = {
+		.counter = counter, .state = state, .silence_ms = 30000, .served = served};
 
 	ck_assert_int_eq(heartbeat_put(&script->store, keys, epoch, &b, NULL), 0);
 }
@@ -111,7 +112,8 @@ static char kind_at(uint64_t epoch, uint64_t sequence)
 
 	if (!o)
 		return '-';
-	ck_assert_int_eq(segment_parse(keys, epoch, sequence, buf_slice(&o->data), &kind, &d, &j, NULL), 0);
+	ck_assert_int_eq(
+		segment_parse(keys, epoch, sequence, buf_slice(&o->data), &kind, &d, &j, NULL), 0);
 	segment_directory_done(&d);
 	journal_done(&j);
 	return kind == LOG_FENCE ? 'f' : 's';
@@ -120,8 +122,9 @@ static char kind_at(uint64_t epoch, uint64_t sequence)
 static void check_log(uint64_t epoch, const char *want)
 {
 	for (uint64_t i = 0; want[i]; i++)
-		ck_assert_msg(kind_at(epoch, i) == want[i], "position %llu: %c instead of %c in \"%s\"",
-			(unsigned long long)i, kind_at(epoch, i), want[i], want);
+		ck_assert_msg(kind_at(epoch, i) == want[i],
+			"position %llu: %c instead of %c in \"%s\"", (unsigned long long)i,
+			kind_at(epoch, i), want[i], want);
 }
 
 static uint64_t close_log(uint64_t epoch, uint64_t from)
@@ -143,13 +146,13 @@ static const struct walk {
 } walks[] = {
 	{"", 0, 0, "f"},
 	{"ss", 0, 2, "ssf"},
-	{"ss-s", 0, 2, "ssfs"},	     /* what lies above the gap does not count */
-	{"ss-sf", 0, 2, "ssfsf"},    /* the lowest fence, although another one is higher */
-	{"sf", 0, 1, "sf-"},	     /* somebody else's fence will do */
-	{"sfsf", 0, 1, "sfsf"},	     /* the lowest of two */
-	{"-f", 0, 0, "ff"},	     /* a stale candidate's fence above a gap */
-	{"sfsss", 2, 5, "sfsssf"},   /* a misplaced fence below the replay start means nothing */
-	{"---", 3, 3, "---f"},	     /* all collected */
+	{"ss-s", 0, 2, "ssfs"},	   /* what lies above the gap does not count */
+	{"ss-sf", 0, 2, "ssfsf"},  /* the lowest fence, although another one is higher */
+	{"sf", 0, 1, "sf-"},	   /* somebody else's fence will do */
+	{"sfsf", 0, 1, "sfsf"},	   /* the lowest of two */
+	{"-f", 0, 0, "ff"},	   /* a stale candidate's fence above a gap */
+	{"sfsss", 2, 5, "sfsssf"}, /* a misplaced fence below the replay start means nothing */
+	{"---", 3, 3, "---f"},	   /* all collected */
 	{"ssssssssss", 4, 10, "ssssssssssf"},
 };
 
@@ -182,7 +185,14 @@ START_TEST(fence_walk)
 END_TEST
 
 /* Counterexample 3 and T4: what arrives between the look and the fence. */
-enum meanwhile { SEGMENT_LANDS, FENCE_LANDS, TWO_SEGMENTS_LAND, REPLY_LOST, NOTHING_DONE, LANDS_AND_NO_ANSWER };
+enum meanwhile {
+	SEGMENT_LANDS,
+	FENCE_LANDS,
+	TWO_SEGMENTS_LAND,
+	REPLY_LOST,
+	NOTHING_DONE,
+	LANDS_AND_NO_ANSWER
+};
 
 struct race {
 	enum meanwhile what;
@@ -257,7 +267,8 @@ START_TEST(fence_race)
 }
 END_TEST
 
-/* Two candidates and a writer whose PUTs land whenever they like: one end, and it is the lowest fence. */
+/* Two candidates and a writer whose PUTs land whenever they like: one end, and it is the lowest
+ * fence. */
 static uint64_t ends[3];
 
 static void candidate(void *arg)
@@ -308,12 +319,14 @@ static void garbage_main(void *arg)
 
 	(void)arg;
 	set_up();
-	ck_assert(script_land(script, "log/0000000000000005/0000000000000000", SLICE_STR("no fence, no segment"), false));
+	ck_assert(script_land(script, "log/0000000000000005/0000000000000000",
+		SLICE_STR("no fence, no segment"), false));
 	/* Its size says segment: replay will find out. One that says fence is looked at. */
 	ck_assert_uint_eq(close_log(5, 0), 1);
 	uint8_t bytes[FENCE_BYTES] = {1};
 
-	ck_assert(script_land(script, "log/0000000000000006/0000000000000000", SLICE(bytes, sizeof(bytes)), false));
+	ck_assert(script_land(script, "log/0000000000000006/0000000000000000",
+		SLICE(bytes, sizeof(bytes)), false));
 	ck_assert_int_eq(epoch_close_log(&script->store, keys, 6, 0, &end, NULL), -EBADMSG);
 	clean_up();
 }
@@ -376,9 +389,11 @@ static void claims_main(void *arg)
 	ck_assert_uint_eq(got.epoch, 0);
 	script->hook = lose_one;
 	script->arg = &lose;
-	ck_assert_int_eq(claim_create(&script->store, keys, &c, NULL), 0); /* T1: exists, and it is mine */
+	ck_assert_int_eq(
+		claim_create(&script->store, keys, &c, NULL), 0); /* T1: exists, and it is mine */
 	ck_assert_uint_eq(lose, 0);
-	ck_assert_int_eq(claim_create(&script->store, keys, &c, NULL), -EEXIST); /* another object, another salt */
+	ck_assert_int_eq(claim_create(&script->store, keys, &c, NULL),
+		-EEXIST); /* another object, another salt */
 	ck_assert_int_eq(put_claim(3, "other", 1), 0);
 	put_beat(0x1234, 9, HEARTBEAT_CLOSING, false);
 	put_beat(0x1235, 9, HEARTBEAT_ALIVE, false); /* a heartbeat is no claim */
@@ -401,11 +416,13 @@ static void claims_main(void *arg)
 
 	for (size_t at = 0; at < o->data.len; at++) {
 		o->data.data[at] ^= 4;
-		ck_assert_msg(claim_open(keys, 0x1234, buf_slice(&o->data), &got, NULL) == -EBADMSG, "byte %zu", at);
+		ck_assert_msg(claim_open(keys, 0x1234, buf_slice(&o->data), &got, NULL) == -EBADMSG,
+			"byte %zu", at);
 		o->data.data[at] ^= 4;
 	}
 	for (size_t len = 0; len < o->data.len; len++)
-		ck_assert_int_eq(claim_open(keys, 0x1234, SLICE(o->data.data, len), &got, NULL), -EBADMSG);
+		ck_assert_int_eq(
+			claim_open(keys, 0x1234, SLICE(o->data.data, len), &got, NULL), -EBADMSG);
 	/* A heartbeat that is not authentic says nothing, and keeps nobody out. */
 	o = script_find(script, "writer/0000000000001234.alive");
 	for (size_t at = 0; at < o->data.len; at++) {
@@ -432,7 +449,8 @@ static enum holder_state observe(uint64_t patience_ms, uint64_t *ret_took_ms)
 	enum holder_state state;
 	struct claim c;
 
-	ck_assert_int_eq(claim_observe(&script->store, keys, &me, patience_ms, &c, &state, NULL), 0);
+	ck_assert_int_eq(
+		claim_observe(&script->store, keys, &me, patience_ms, &c, &state, NULL), 0);
 	*ret_took_ms = env_now_ms() - begin;
 	return state;
 }
@@ -492,7 +510,8 @@ static void observe_main(void *arg)
 	ck_assert_int_eq(observe(60000, &took), HOLDER_SILENT);
 	ck_assert_uint_ge(took, 30000);
 	ck_assert_uint_le(took, 31100);
-	const struct heartbeat idle = {.counter = 1002, .state = HEARTBEAT_ALIVE, .silence_ms = 180000};
+	const struct heartbeat idle = {
+		.counter = 1002, .state = HEARTBEAT_ALIVE, .silence_ms = 180000};
 
 	ck_assert_int_eq(heartbeat_put(&script->store, keys, 2, &idle, NULL), 0);
 	ck_assert_int_eq(observe(179000, &took), HOLDER_ALIVE);
@@ -518,14 +537,28 @@ START_TEST(observing)
 }
 END_TEST
 
-/* L3: who may serve at once. Claims 1, 2, 3 as letters: d dead here, a alive, r released having served, g gave up. */
+/* L3: who may serve at once. Claims 1, 2, 3 as letters: d dead here, a alive, r released having
+ * served, g gave up. */
 static const struct over {
 	const char *claims;
 	bool over;
 } overs[] = {
-	{"", true}, {"d", true}, {"r", true}, {"a", false}, {"ddd", true}, {"ard", true}, {"adr", true},
+	{"", true},
+	{"d", true},
+	{"r", true},
+	{"a", false},
+	{"ddd", true},
+	{"ard", true},
+	{"adr", true},
 	{"add", false}, /* the dead one may have died before it had waited for its predecessor */
-	{"agd", false}, {"agr", true}, {"ag", false}, {"rg", true}, {"dg", true}, {"da", false}, {"ra", false}, {"a-d", false},
+	{"agd", false},
+	{"agr", true},
+	{"ag", false},
+	{"rg", true},
+	{"dg", true},
+	{"da", false},
+	{"ra", false},
+	{"a-d", false},
 };
 
 static void over_main(void *arg)
@@ -541,8 +574,10 @@ static void over_main(void *arg)
 
 		if (c == '-')
 			continue;
-		ck_assert_int_eq(put_claim(i + 1, c == 'd' ? "here" : "there", c == 'd' ? 5 : 6), 0);
-		put_beat(i + 1, 4, c == 'r' || c == 'g' ? HEARTBEAT_RELEASED : HEARTBEAT_ALIVE, c == 'r');
+		ck_assert_int_eq(
+			put_claim(i + 1, c == 'd' ? "here" : "there", c == 'd' ? 5 : 6), 0);
+		put_beat(i + 1, 4, c == 'r' || c == 'g' ? HEARTBEAT_RELEASED : HEARTBEAT_ALIVE,
+			c == 'r');
 	}
 	ck_assert_int_eq(claims_all_over(&script->store, keys, &me, 9, &over, NULL), 0);
 	ck_assert_msg(over == o->over, "\"%s\"", o->claims);
@@ -664,7 +699,8 @@ static void strict_main(void *arg)
 	ck_assert_uint_le(stored_beat().counter, 5 + 32);
 	ck_assert(!lease_partitioned(lease));
 
-	/* Cut off: covered for at most 27 s from the newest renewal, then nobody gets an answer until the store is back. */
+	/* Cut off: covered for at most 27 s from the newest renewal, then nobody gets an answer
+	 * until the store is back. */
 	outage = true;
 	env_sleep_ms(16000);
 	ck_assert_int_eq(check_for(&took), 0);
@@ -767,7 +803,8 @@ static void lose_main(void *arg)
 		outage = false;
 	}
 	ck_assert_int_eq(put_claim(3, "there", 9), 0);
-	put_beat(2, 999, HEARTBEAT_ALIVE, false); /* L1: a late copy of a heartbeat renews nothing */
+	put_beat(
+		2, 999, HEARTBEAT_ALIVE, false); /* L1: a late copy of a heartbeat renews nothing */
 	env_sleep_ms(11000);
 	ck_assert_int_eq(check_for(&took), -ESTALE);
 	ck_assert_int_eq(fenced, 1);

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Groups and their way to the store: who is in which group, the order of acknowledgements, how many PUTs commits cost, and what
- * happens when the store is slow, fails, or holds somebody else's bytes. Most tests run in the simulator, where time is virtual and a seed
- * picks the interleaving; one runs on real threads.
+ * Groups and their way to the store: who is in which group, the order of acknowledgements, how many
+ * PUTs commits cost, and what happens when the store is slow, fails, or holds somebody else's
+ * bytes. Most tests run in the simulator, where time is virtual and a seed picks the interleaving;
+ * one runs on real threads.
  */
 #include "core/base/diag.h"
 #include "core/log/log.h"
@@ -27,7 +28,7 @@ struct upper {
 	_Atomic uint64_t counted[GROUPS_MAX]; /* operations that changed something, by group */
 	_Atomic uint64_t closed, acked, dropped, opened, frames;
 	_Atomic int fenced;
-	int owner, asked; /* what still_owner answers, how often it was asked */
+	int owner, asked;	/* what still_owner answers, how often it was asked */
 	unsigned seal_at_close; /* frames that close() appends */
 	uint64_t number;	/* of the next frame */
 	void (*before_close)(struct group *g);
@@ -183,7 +184,8 @@ struct found {
 	uint64_t total;
 };
 
-static int found_group(void *arg, uint64_t epoch, uint64_t sequence, const struct journal *j, struct error *err)
+static int found_group(
+	void *arg, uint64_t epoch, uint64_t sequence, const struct journal *j, struct error *err)
 {
 	struct found *f = arg;
 	uint64_t count;
@@ -305,7 +307,8 @@ static void one_put_main(void *arg)
 {
 	(void)arg;
 	set_up(0, 64 << 20);
-	ck_assert_int_eq(log_wait(u->log, log_open_group(u->log), NULL), 0); /* nothing changed: nothing to do */
+	ck_assert_int_eq(log_wait(u->log, log_open_group(u->log), NULL),
+		0); /* nothing changed: nothing to do */
 	ck_assert_uint_eq(log_puts(), 0);
 	u->seal_at_close = 5;
 	ck_assert_int_eq(log_wait(u->log, change(), NULL), 0);
@@ -348,7 +351,8 @@ static void sharing_main(void *arg)
 		ck_assert_int_eq(thread_start(&t[i], "caller", sync_once, &took[i]), 0);
 	for (unsigned i = 0; i < CALLERS; i++) {
 		thread_join(&t[i]);
-		/* At most: wait for a place in the pipeline, then one PUT of at most one and a half latencies. */
+		/* At most: wait for a place in the pipeline, then one PUT of at most one and a half
+		 * latencies. */
 		ck_assert_uint_lt(took[i], 2 * 31000000ull);
 	}
 	ck_assert_uint_le(log_puts(), 8);
@@ -511,7 +515,8 @@ static void seal_much(void *arg)
 	for (unsigned i = 0; i < 12; i++) {
 		struct group *g = group_join(u->log);
 
-		/* The group stays open: this thread is in it. Data does so through its dirty maps. */
+		/* The group stays open: this thread is in it. Data does so through its dirty maps.
+		 */
 		(void)put_frames(g, 16);
 		group_leave(g, true);
 	}
@@ -555,7 +560,10 @@ static const char first_segment[] = "log/0000000000000003/0000000000000000";
 
 static void order_main(void *arg)
 {
-	const struct fault_rule rule = {.kind = FAULT_ERROR, .ops = FAULT_OP(STORE_CREATE), .prefix = first_segment, .count = 4};
+	const struct fault_rule rule = {.kind = FAULT_ERROR,
+		.ops = FAULT_OP(STORE_CREATE),
+		.prefix = first_segment,
+		.count = 4};
 
 	(void)arg;
 	set_up(0, 64 << 20);
@@ -589,7 +597,8 @@ END_TEST
 /* Counterexample 1: the reply is lost, the attempt after it is answered "exists". */
 static void lost_reply_main(void *arg)
 {
-	const struct fault_rule rule = {.kind = FAULT_LOST_REPLY, .ops = FAULT_OP(STORE_CREATE), .prefix = "log/"};
+	const struct fault_rule rule = {
+		.kind = FAULT_LOST_REPLY, .ops = FAULT_OP(STORE_CREATE), .prefix = "log/"};
 
 	(void)arg;
 	set_up(0, 64 << 20);
@@ -619,7 +628,8 @@ static void fence_main(void *arg)
 	ck_assert_int_eq(log_wait(u->log, change(), NULL), 0);
 	ck_assert_int_eq(fence_build(u->keys, EPOCH, 1, &fence, NULL), 0);
 	part = buf_slice(&fence);
-	ck_assert_int_eq(store_create(u->store, "log/0000000000000003/0000000000000001", &part, 1, NULL), 0);
+	ck_assert_int_eq(
+		store_create(u->store, "log/0000000000000003/0000000000000001", &part, 1, NULL), 0);
 	uint64_t before = log_puts(), g = change();
 
 	ck_assert_int_eq(log_wait(u->log, g, NULL), -ESTALE);
@@ -650,7 +660,10 @@ END_TEST
 static void gone_main(void *arg)
 {
 	int owner = *(int *)arg;
-	const struct fault_rule exists = {.kind = FAULT_ERROR, .ops = FAULT_OP(STORE_CREATE), .prefix = "log/", .code = -EEXIST};
+	const struct fault_rule exists = {.kind = FAULT_ERROR,
+		.ops = FAULT_OP(STORE_CREATE),
+		.prefix = "log/",
+		.code = -EEXIST};
 
 	set_up(0, 64 << 20);
 	u->owner = owner;
@@ -722,7 +735,10 @@ END_TEST
 
 static void abandon_main(void *arg)
 {
-	const struct fault_rule rule = {.kind = FAULT_ERROR, .ops = FAULT_OP(STORE_CREATE), .prefix = "log/", .count = FAULT_FOREVER};
+	const struct fault_rule rule = {.kind = FAULT_ERROR,
+		.ops = FAULT_OP(STORE_CREATE),
+		.prefix = "log/",
+		.count = FAULT_FOREVER};
 
 	(void)arg;
 	set_up(0, 64 << 20);
@@ -833,7 +849,8 @@ static void bandwidth_main(void *arg)
 	}
 	for (unsigned i = 0; i < 12; i++) {
 		struct group *g = group_join(u->log);
-		struct sealed_frame f = {.sealed_len = 8 << 20, .inode = 1, .plain_len = FRAME_PLAIN_MAX};
+		struct sealed_frame f = {
+			.sealed_len = 8 << 20, .inode = 1, .plain_len = FRAME_PLAIN_MAX};
 		uint8_t *block = malloc(8 << 20);
 		struct segment *s;
 		uint64_t first;
@@ -883,7 +900,8 @@ static TCase *cases(void)
 	return t;
 }
 
-/* On its own, so that ThreadSanitizer can run it without the simulator's fibres (CK_RUN_CASE=threads). */
+/* On its own, so that ThreadSanitizer can run it without the simulator's fibres
+ * (CK_RUN_CASE=threads). */
 static TCase *real_cases(void)
 {
 	TCase *t = tcase_create("threads");
@@ -898,5 +916,6 @@ int main(void)
 	diag_set_level(DIAG_ERROR);
 	int simulated = run_suite(cases, "log group");
 
-	return run_suite(real_cases, "log group, threads") == EXIT_SUCCESS ? simulated : EXIT_FAILURE;
+	return run_suite(real_cases, "log group, threads") == EXIT_SUCCESS ? simulated
+									   : EXIT_FAILURE;
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Segments and fences: built, read from memory, stored, parsed; and whatever a store may make of them. */
+/* Segments and fences: built, read from memory, stored, parsed; and whatever a store may make of
+ * them. */
 #include "core/base/bytes.h"
 #include "core/base/crc.h"
 #include "core/log/segment_format.h"
@@ -71,7 +72,8 @@ START_TEST(builds_and_parses)
 	uint64_t first;
 	size_t len;
 
-	/* Reserved first and appended last, so that the frames do not lie in the order of their ordinals. */
+	/* Reserved first and appended last, so that the frames do not lie in the order of their
+	 * ordinals. */
 	ck_assert_int_eq(segment_reserve(s, 2, 2 * FIXTURE_FRAME, &first), 0);
 	ck_assert_uint_eq(first, 0);
 	fixture_append(keys, s, budget, 12, 2, places + 2);
@@ -114,7 +116,8 @@ START_TEST(builds_and_parses)
 		ck_assert_uint_eq(places[i].ordinal, i);
 		ck_assert_int_eq(segment_frame(s, i, &memory, &plain), 0);
 		ck_assert_uint_eq(plain, FIXTURE_FRAME);
-		ck_assert(slice_eq(memory, SLICE(object.data + places[i].offset, places[i].sealed_len)));
+		ck_assert(slice_eq(
+			memory, SLICE(object.data + places[i].offset, places[i].sealed_len)));
 		ck_assert(fixture_opens(keys, segment_key(s), i, 10 + i, memory));
 	}
 	struct slice none;
@@ -142,8 +145,9 @@ static void frame_range(struct slice object, size_t *ret_first, size_t *ret_end)
 {
 	struct segment_footer f;
 
-	ck_assert_int_eq(segment_footer_decode(SLICE(object.data + object.len - FOOTER_BYTES, FOOTER_BYTES),
-				 object.len, &f, NULL),
+	ck_assert_int_eq(
+		segment_footer_decode(SLICE(object.data + object.len - FOOTER_BYTES, FOOTER_BYTES),
+			object.len, &f, NULL),
 		0);
 	*ret_first = HEADER_BYTES;
 	*ret_end = (size_t)f.directory;
@@ -178,16 +182,21 @@ START_TEST(every_flip_of_a_segment)
 			object.data[at] ^= (uint8_t)(1u << bit);
 			int want = at >= first && at < end ? 0 : -EBADMSG;
 
-			ck_assert_msg(parse(3, 9, buf_slice(&object), &kind) == want, "byte %zu", at);
-			/* The tail of a group's end proves the journal, not the directory that nobody reads. */
+			ck_assert_msg(
+				parse(3, 9, buf_slice(&object), &kind) == want, "byte %zu", at);
+			/* The tail of a group's end proves the journal, not the directory that
+			 * nobody reads. */
 			if (want == 0 || at < first || _i == 0)
-				ck_assert_msg(tail_of(buf_slice(&object), &kind) == want, "byte %zu", at);
+				ck_assert_msg(
+					tail_of(buf_slice(&object), &kind) == want, "byte %zu", at);
 			object.data[at] ^= (uint8_t)(1u << bit);
 		}
 	for (size_t len = 0; len < object.len; len++) {
-		ck_assert_msg(parse(3, 9, SLICE(object.data, len), &kind) == -EBADMSG, "length %zu", len);
+		ck_assert_msg(
+			parse(3, 9, SLICE(object.data, len), &kind) == -EBADMSG, "length %zu", len);
 		if (len > 0)
-			ck_assert_msg(tail_of(SLICE(object.data, len), &kind) == -EBADMSG, "length %zu", len);
+			ck_assert_msg(tail_of(SLICE(object.data, len), &kind) == -EBADMSG,
+				"length %zu", len);
 	}
 	ck_assert_int_eq(buf_append_u8(&object, 0), 0);
 	ck_assert_int_eq(parse(3, 9, buf_slice(&object), &kind), -EBADMSG);
@@ -213,8 +222,10 @@ START_TEST(every_flip_of_a_fence)
 		object.data[at] ^= 0x10;
 	}
 	for (size_t len = 1; len < object.len; len++) {
-		ck_assert_msg(parse(3, 9, SLICE(object.data, len), &kind) == -EBADMSG, "length %zu", len);
-		ck_assert_msg(tail_of(SLICE(object.data, len), &kind) == -EBADMSG, "length %zu", len);
+		ck_assert_msg(
+			parse(3, 9, SLICE(object.data, len), &kind) == -EBADMSG, "length %zu", len);
+		ck_assert_msg(
+			tail_of(SLICE(object.data, len), &kind) == -EBADMSG, "length %zu", len);
 	}
 	ck_assert_int_eq(buf_append_u8(&object, 0), 0);
 	ck_assert_int_eq(tail_of(buf_slice(&object), &kind), -EBADMSG);
@@ -237,11 +248,14 @@ START_TEST(bound_to_its_place)
 	ck_assert_int_eq(parse(4, 9, buf_slice(&object), &kind), -EBADMSG);
 	ck_assert_int_eq(tail_of(buf_slice(&object), &kind), 0);
 	ck_assert_int_eq(
-		segment_read_tail(store, keys, 3, 9, salt, &kind, &has_journal, &j, NULL, NULL), -EBADMSG);
+		segment_read_tail(store, keys, 3, 9, salt, &kind, &has_journal, &j, NULL, NULL),
+		-EBADMSG);
 	ck_assert_int_eq(
-		segment_read_tail(store, others, 3, 9, NULL, &kind, &has_journal, &j, NULL, NULL), -EBADMSG);
+		segment_read_tail(store, others, 3, 9, NULL, &kind, &has_journal, &j, NULL, NULL),
+		-EBADMSG);
 	ck_assert_int_eq(
-		segment_read_tail(store, keys, 3, 11, NULL, &kind, &has_journal, &j, NULL, NULL), 0);
+		segment_read_tail(store, keys, 3, 11, NULL, &kind, &has_journal, &j, NULL, NULL),
+		0);
 	ck_assert_int_eq(kind, LOG_ABSENT);
 	keys_free(others);
 	store_close(elsewhere);
@@ -270,10 +284,13 @@ static void check_journal_of(size_t len, uint32_t want_parts)
 	struct buf object = fixture_object(s);
 	uint8_t *footer = object.data + object.len - FOOTER_BYTES;
 
-	ck_assert_int_eq(segment_footer_decode(SLICE(footer, FOOTER_BYTES), object.len, &f, NULL), 0);
+	ck_assert_int_eq(
+		segment_footer_decode(SLICE(footer, FOOTER_BYTES), object.len, &f, NULL), 0);
 	ck_assert_uint_eq(f.journal_parts, want_parts);
 	ck_assert_int_eq(tail_of(buf_slice(&object), &kind), 0);
-	ck_assert_int_eq(segment_read_tail(store, keys, 3, 9, segment_salt(s), &kind, &has_journal, &j, NULL, NULL), 0);
+	ck_assert_int_eq(segment_read_tail(store, keys, 3, 9, segment_salt(s), &kind, &has_journal,
+				 &j, NULL, NULL),
+		0);
 	ck_assert(has_journal && slice_eq(j.block, SLICE(records, len - empty.len)));
 	journal_done(&j);
 	if (want_parts > 1) {
@@ -288,7 +305,8 @@ static void check_journal_of(size_t len, uint32_t want_parts)
 		cut.journal_len = (uint32_t)(part - (object.data + f.journal));
 		cut.size = f.journal + cut.journal_len + FOOTER_BYTES;
 		segment_footer_encode(&cut, object.data + f.journal + cut.journal_len);
-		ck_assert_int_eq(parse(3, 9, SLICE(object.data, (size_t)cut.size), &kind), -EBADMSG);
+		ck_assert_int_eq(
+			parse(3, 9, SLICE(object.data, (size_t)cut.size), &kind), -EBADMSG);
 	}
 	buf_done(&object);
 	buf_done(&journal);
@@ -318,7 +336,8 @@ START_TEST(requests_of_a_tail_read)
 	stats_snapshot(store, &before);
 	ck_assert_int_eq(tail_of(buf_slice(&object), &kind), 0);
 	stats_snapshot(store, &after);
-	ck_assert_uint_eq(stats_sum(&after, STORE_GET).calls - stats_sum(&before, STORE_GET).calls, 1);
+	ck_assert_uint_eq(
+		stats_sum(&after, STORE_GET).calls - stats_sum(&before, STORE_GET).calls, 1);
 	buf_done(&object);
 
 	s = new_segment(3, 9);
@@ -331,7 +350,8 @@ START_TEST(requests_of_a_tail_read)
 	stats_snapshot(store, &before);
 	ck_assert_int_eq(tail_of(buf_slice(&object), &kind), 0);
 	stats_snapshot(store, &after);
-	ck_assert_uint_eq(stats_sum(&after, STORE_GET).calls - stats_sum(&before, STORE_GET).calls, 2);
+	ck_assert_uint_eq(
+		stats_sum(&after, STORE_GET).calls - stats_sum(&before, STORE_GET).calls, 2);
 	buf_done(&object);
 	segment_unref(s);
 
@@ -342,7 +362,8 @@ START_TEST(requests_of_a_tail_read)
 	stats_snapshot(store, &before);
 	ck_assert_int_eq(tail_of(buf_slice(&object), &kind), 0);
 	stats_snapshot(store, &after);
-	ck_assert_uint_eq(stats_sum(&after, STORE_GET).calls - stats_sum(&before, STORE_GET).calls, 3);
+	ck_assert_uint_eq(
+		stats_sum(&after, STORE_GET).calls - stats_sum(&before, STORE_GET).calls, 3);
 	buf_done(&object);
 	free(noise);
 }
@@ -361,7 +382,8 @@ START_TEST(decoders_take_any_bytes)
 		struct journal j;
 
 		for (size_t i = 0; i < len; i++)
-			raw[i] = (uint8_t)(rng_chance(&rng, 1, 2) ? rng_below(&rng, 4) : rng_below(&rng, 256));
+			raw[i] = (uint8_t)(rng_chance(&rng, 1, 2) ? rng_below(&rng, 4)
+								  : rng_below(&rng, 256));
 		if (rng_chance(&rng, 1, 2)) { /* nearly right */
 			len = journal.len;
 			memcpy(raw, journal.data, len);
@@ -385,7 +407,8 @@ END_TEST
 
 START_TEST(directory_bounds)
 {
-	struct segment_directory_entry e = {.offset = 96, .inode = 1, .sealed_len = 100, .plain_len = 80};
+	struct segment_directory_entry e = {
+		.offset = 96, .inode = 1, .sealed_len = 100, .plain_len = 80};
 	struct segment_directory d = {.n = 1, .frames = &e}, out;
 	const struct {
 		uint64_t offset;

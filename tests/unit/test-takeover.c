@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Take-over and followers: in order; interrupted at every request; two candidates at once; zombies; the counterexamples 1 to 4
- * and 10 to 12 of the protocol's page, literally; and random schedules under a hostile store. Where the build can
- * switch a rule off (planted_bugs), a random schedule must notice.
+ * Take-over and followers: in order; interrupted at every request; two candidates at once; zombies;
+ * the counterexamples 1 to 4 and 10 to 12 of the protocol's page, literally; and random schedules
+ * under a hostile store. Where the build can switch a rule off (planted_bugs), a random schedule
+ * must notice.
  */
 #include "tests/unit/takeover-world.h"
 
@@ -207,7 +208,8 @@ static void cut_off_main(void *arg)
 	ck_assert_int_eq(segment_seal(s, SLICE(NULL, 0), NULL), 0);
 	struct buf object = fixture_object(s);
 
-	ck_assert(script_land(world->script, "log/0000000000000001/0000000000000006", buf_slice(&object), false));
+	ck_assert(script_land(
+		world->script, "log/0000000000000001/0000000000000006", buf_slice(&object), false));
 	buf_done(&object);
 	segment_unref(s);
 	group_leave(g, false);
@@ -334,13 +336,26 @@ static const struct hold {
 	bool after;
 	unsigned skip;
 } holds[] = {
-	{STORE_LIST, "writer/", false, 0}, {STORE_LIST, "writer/", true, 0}, {STORE_CREATE, "writer/", false, 0},
-	{STORE_CREATE, "writer/", true, 0}, {STORE_PUT, "writer/", true, 0}, {STORE_LIST, "manifest/", false, 0},
-	{STORE_LIST, "manifest/", true, 0}, {STORE_GET, "manifest/", true, 0}, {STORE_LIST, "manifest/", true, 1},
-	{STORE_LIST, "log/", false, 0}, {STORE_LIST, "log/", true, 0}, {STORE_GET, "log/", true, 0},
-	{STORE_CREATE, "log/", false, 0}, {STORE_CREATE, "log/", true, 0}, {STORE_GET, "log/", true, 3},
-	{STORE_LIST, "manifest/", false, 2}, {STORE_LIST, "manifest/", true, 2}, {STORE_CREATE, "manifest/", false, 0},
-	{STORE_CREATE, "manifest/", true, 0}, {STORE_LIST, "manifest/", true, 4},
+	{STORE_LIST, "writer/", false, 0},
+	{STORE_LIST, "writer/", true, 0},
+	{STORE_CREATE, "writer/", false, 0},
+	{STORE_CREATE, "writer/", true, 0},
+	{STORE_PUT, "writer/", true, 0},
+	{STORE_LIST, "manifest/", false, 0},
+	{STORE_LIST, "manifest/", true, 0},
+	{STORE_GET, "manifest/", true, 0},
+	{STORE_LIST, "manifest/", true, 1},
+	{STORE_LIST, "log/", false, 0},
+	{STORE_LIST, "log/", true, 0},
+	{STORE_GET, "log/", true, 0},
+	{STORE_CREATE, "log/", false, 0},
+	{STORE_CREATE, "log/", true, 0},
+	{STORE_GET, "log/", true, 3},
+	{STORE_LIST, "manifest/", false, 2},
+	{STORE_LIST, "manifest/", true, 2},
+	{STORE_CREATE, "manifest/", false, 0},
+	{STORE_CREATE, "manifest/", true, 0},
+	{STORE_LIST, "manifest/", true, 4},
 };
 
 static void two_main(void *arg)
@@ -366,12 +381,15 @@ static void two_main(void *arg)
 	uint64_t epoch = c->t.claim.epoch, creates = b->log_creates;
 
 	b->gate.closed = false;
-	if (!before_claim && !(h->op == STORE_CREATE && strcmp(h->prefix, "writer/") == 0 && !h->after)) {
+	if (!before_claim &&
+		!(h->op == STORE_CREATE && strcmp(h->prefix, "writer/") == 0 && !h->after)) {
 		/* T2, T6: it finds a newer epoch, and had written nothing under its own. */
 		node_wait(b);
-		bool counted = h->op == STORE_LIST && h->skip == 4; /* its manifest counted before it slept */
+		bool counted = h->op == STORE_LIST &&
+			       h->skip == 4; /* its manifest counted before it slept */
 
-		ck_assert_msg(b->result == (counted ? 0 : -ESTALE), "%d %s", b->result, b->err.text);
+		ck_assert_msg(
+			b->result == (counted ? 0 : -ESTALE), "%d %s", b->result, b->err.text);
 		ck_assert_uint_lt(b->log_creates - creates, 3);
 		ck_assert_int_eq(log_at(2, 0), epoch == 3 ? 'f' : log_at(2, 0));
 		ck_assert_int_eq(node_commit(c), 0);
@@ -483,7 +501,8 @@ START_TEST(counterexample_2)
 }
 END_TEST
 
-/* 3 (T4): P2 fenced the place that P1 had seen missing: P1 takes the fence for the end and does not walk on. */
+/* 3 (T4): P2 fenced the place that P1 had seen missing: P1 takes the fence for the end and does not
+ * walk on. */
 static void counter3_main(void *arg)
 {
 	struct node *a = node_new("a", 0), *p1 = node_new("p1", 0), *p2 = node_new("p2", 0);
@@ -521,8 +540,9 @@ START_TEST(counterexample_3)
 END_TEST
 
 /*
- * 4 (T6): P1 reads manifest 1, sends a fence for the place where the slow writer's segment is about to land. It lands, is acknowledged,
- * flushed, collected; then the fence lands. The end that P1 believes in must be thrown away.
+ * 4 (T6): P1 reads manifest 1, sends a fence for the place where the slow writer's segment is about
+ * to land. It lands, is acknowledged, flushed, collected; then the fence lands. The end that P1
+ * believes in must be thrown away.
  */
 static void counter4_main(void *arg)
 {
@@ -568,7 +588,8 @@ START_TEST(counterexample_4)
 }
 END_TEST
 
-/* 10 (L1 to L3): a heartbeat lands after the claim; the old writer's lease is not renewed by it, and the successor waits. */
+/* 10 (L1 to L3): a heartbeat lands after the claim; the old writer's lease is not renewed by it,
+ * and the successor waits. */
 static uint64_t read_until_ns;
 
 static void keep_reading(void *arg)
@@ -627,8 +648,9 @@ struct reader {
 
 static struct follower *follow(struct node *n)
 {
-	const struct follower_options o = {
-		.store = &n->store, .keys = world->keys, .index = index_options_of(&n->store, n->budget)};
+	const struct follower_options o = {.store = &n->store,
+		.keys = world->keys,
+		.index = index_options_of(&n->store, n->budget)};
 	struct follower *f = NULL;
 	struct error err = {0};
 	int r = follower_open(&o, &f, &err);
@@ -654,7 +676,8 @@ static int poll_once(struct follower *f, uint64_t *ret_group)
 	return r;
 }
 
-/* 11 (R4): what the reader waits for is acknowledged, flushed and collected. And followers in general, across epochs. */
+/* 11 (R4): what the reader waits for is acknowledged, flushed and collected. And followers in
+ * general, across epochs. */
 static void counter11_main(void *arg)
 {
 	struct node *a = node_new("a", 0), *b = node_new("b", 0), *r = node_new("r", 0);
@@ -697,7 +720,8 @@ START_TEST(counterexample_11)
 }
 END_TEST
 
-/* 12 (R2): as 4; the reader that waits at the collected place meets the misplaced fence and must not go to the next log. */
+/* 12 (R2): as 4; the reader that waits at the collected place meets the misplaced fence and must
+ * not go to the next log. */
 static void counter12_main(void *arg)
 {
 	struct node *a = node_new("a", 0), *p1 = node_new("p1", 0), *r = node_new("r", 0);
@@ -718,10 +742,12 @@ static void counter12_main(void *arg)
 	ck_assert_int_eq(node_commit(a), 0);
 	ck_assert_int_eq(node_flush(a), 0);
 	ck_assert_int_eq(node_collect(a), 0);
-	node_hold(p1, STORE_LIST, "manifest/", false, 0); /* releases the fence, holds what comes next */
+	node_hold(p1, STORE_LIST, "manifest/", false,
+		0); /* releases the fence, holds what comes next */
 	env_sleep_ms(50);
 	ck_assert_int_eq(log_at(1, 5), 'f');
-	ck_assert_int_eq(node_commit(a), 0); /* the writer is not fenced by a fence in a collected place */
+	ck_assert_int_eq(
+		node_commit(a), 0); /* the writer is not fenced by a fence in a collected place */
 	ck_assert_int_eq(log_at(1, 7), 's');
 	ck_assert_int_eq(poll_once(f, &group), 0);
 	ck_assert_uint_eq(group, 8);
@@ -744,7 +770,8 @@ START_TEST(counterexample_12)
 }
 END_TEST
 
-/* R1, schedule 2: a later position lands, an earlier one does not. What lies behind the gap was never acknowledged. */
+/* R1, schedule 2: a later position lands, an earlier one does not. What lies behind the gap was
+ * never acknowledged. */
 static void gap_main(void *arg)
 {
 	struct node *a = node_new("a", 0), *b = node_new("b", 0), *r = node_new("r", 0);
@@ -771,7 +798,8 @@ static void gap_main(void *arg)
 	ck_assert_int_eq(has_number(follower_index(f), 7), 0);
 	ck_assert_uint_eq(world->acks, 5);
 
-	/* The successor fences the gap; then the missing one arrives too late, and the other is garbage (D8). */
+	/* The successor fences the gap; then the missing one arrives too late, and the other is
+	 * garbage (D8). */
 	node_run(b, commit_some);
 	node_wait(b);
 	ck_assert_int_eq(b->result, 0);
@@ -923,19 +951,20 @@ START_TEST(random_schedules)
 END_TEST
 
 #ifdef PLANTED_BUGS
-/* With a rule switched off some random schedule goes wrong; or the one that needs it, where chance would rarely find it. */
+/* With a rule switched off some random schedule goes wrong; or the one that needs it, where chance
+ * would rarely find it. */
 static const struct broken {
 	enum planted rule;
 	void (*schedule)(void *arg);
 	const void *arg;
 } broken[] = {
 	{.rule = PLANTED_SKIP_FENCE},
-	{.rule = PLANTED_ACK_OUT_OF_ORDER},
+	{.rule = PLANTED_ACK_OUT_OF_ORDER, .schedule = gap_main},
 	{.rule = PLANTED_RULE_W3},
-	{.rule = PLANTED_RULE_W4},
+	{.rule = PLANTED_RULE_W4, .schedule = gap_main},
 	{.rule = PLANTED_RULE_W7},
 	{.rule = PLANTED_RULE_T2, .schedule = two_main, .arg = &holds[4]},
-	{.rule = PLANTED_RULE_T3},
+	{.rule = PLANTED_RULE_T3, .schedule = counter2_main},
 	{.rule = PLANTED_RULE_T4},
 	{.rule = PLANTED_RULE_T6, .schedule = counter4_main},
 	{.rule = PLANTED_RULE_L2},
@@ -976,7 +1005,8 @@ START_TEST(noticed)
 	ck_assert(!goes_wrong(&sound, 1));
 	for (uint64_t seed = 1; seed <= 120; seed++)
 		if (goes_wrong(b, seed)) {
-			printf("%s: noticed by seed %llu\n", planted_name(b->rule), (unsigned long long)seed);
+			printf("%s: noticed by seed %llu\n", planted_name(b->rule),
+				(unsigned long long)seed);
 			return;
 		}
 	ck_abort_msg("%s was not noticed", planted_name(b->rule));
