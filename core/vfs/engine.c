@@ -11,7 +11,8 @@
 
 #define ROOT_MODE (S_IFDIR | 0755)
 
-/* Extended attributes, locks, unnamed files and shared extents have no implementation here yet: -EOPNOTSUPP. */
+/* Extended attributes, locks, unnamed files and shared extents have no implementation here yet:
+ * -EOPNOTSUPP. */
 static const struct vfs_ops engine_ops = {
 	.lookup = engine_lookup,
 	.create = engine_create,
@@ -60,7 +61,8 @@ int engine_read_error(int r)
 	case -ESTALE:
 		return r;
 	default:
-		return -EIO; /* also the store's own "access denied": it says nothing about this file */
+		return -EIO; /* also the store's own "access denied": it says nothing about this
+				file */
 	}
 }
 
@@ -111,6 +113,7 @@ int vfs_engine_new(const struct vfs_engine_options *o, struct vfs_engine **ret, 
 	e->vfs.ops = &engine_ops;
 	e->o = *o;
 	e->index = o->index;
+	e->group_records_max = budget_limit(o->budget, BUDGET_MEMTABLE) / 8;
 	r = name_hash_init(&e->hash, o->keys);
 	if (r < 0) {
 		free(e);

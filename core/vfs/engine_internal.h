@@ -20,6 +20,7 @@ struct vfs_engine {
 	struct data *data;
 	struct log *log; /* NULL for a follower */
 	struct name_hash hash;
+	uint64_t group_records_max; /* bytes of reserved records above which a group is closed */
 
 	struct inode_table table;
 	struct alloc alloc;

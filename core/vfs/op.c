@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * The operation object. Invariants:
- *   1 an inode's `group` is the group whose list holds it, and that list's reference; NULL when its record is in the index
- *   2 the index room for its record is reserved in that group (`reserved`)
- *   3 `group` is the group that is open or the one that is closing: op_join and the closing group's encode (owner.c) see to it
+ *   1 an inode's `group` is the group whose list holds it, and that list's reference; NULL when its
+ * record is in the index 2 the index room for its record is reserved in that group (`reserved`) 3
+ * `group` is the group that is open or the one that is closing: op_join and the closing group's
+ * encode (owner.c) see to it
  */
 #include "core/vfs/op.h"
 #include "core/base/cleanup.h"
@@ -11,8 +12,9 @@
 #include <assert.h>
 #include <stdlib.h>
 
-#define LAZY_MAX 1024u	 /* access times that a group gathers before they ask for a commit */
-#define COUNTER_BYTES 24 /* key and value of the counter of inode numbers */
+#define LAZY_MAX 1024u	    /* access times that a group gathers before they ask for a commit */
+#define COUNTER_BYTES 24    /* key and value of the counter of inode numbers */
+#define RECORD_OVERHEAD 200 /* bytes of a memtable beside keys and values, about */
 
 int op_begin(struct op *op, struct vfs_engine *e)
 {
@@ -130,7 +132,8 @@ int64_t op_correction(const struct inode *i)
 	return (int64_t)i->data.allocated - i->moved - i->touched_offset;
 }
 
-/* Encode on touch; the close of that group looks at the file again when its bytes have been encoded. */
+/* Encode on touch; the close of that group looks at the file again when its bytes have been
+ * encoded. */
 static void encode_older(struct inode *i)
 {
 	struct group_inodes *gi = op_group_members(i->group);
@@ -184,13 +187,28 @@ static void mark(struct op *op, struct inode *i)
 		i->change = i->last_group << INODE_CHANGE_SHIFT;
 }
 
-/* The first operation of a group that makes an inode leaves room for the counter of numbers (owner.c). */
+/* The first operation of a group that makes an inode leaves room for the counter of numbers
+ * (owner.c). */
 static void keep_counter_room(struct op *op)
 {
 	if (atomic_exchange(&op->members->created, true))
 		return;
 	op->bytes -= COUNTER_BYTES;
 	op->nrecords--;
+}
+
+/*
+ * A memtable can be flushed only when its groups are closed and acknowledged, so a group that goes
+ * on for the whole interval at full speed would fill the share of all memtables and stop everybody.
+ * Whoever crosses the limit closes it.
+ */
+static void note_records(struct op *op, size_t bytes, size_t n)
+{
+	uint64_t cost = bytes + n * RECORD_OVERHEAD;
+	uint64_t was = atomic_fetch_add(&op->members->record_bytes, cost),
+		 max = op->engine->group_records_max;
+
+	op->crowded = was < max && was + cost >= max;
 }
 
 int op_join(struct op *op, size_t nentries, size_t bytes)
@@ -218,6 +236,7 @@ int op_join(struct op *op, size_t nentries, size_t bytes)
 	op->nrecords = nentries;
 	op->number = g->number;
 	op->members = join_members(op);
+	note_records(op, bytes, nentries);
 	op->now = env_realtime();
 	for (unsigned k = 0; k < op->n; k++)
 		mark(op, op->inodes[k]);
@@ -250,6 +269,8 @@ static void leave(struct op *op)
 	if (op->bytes || op->nrecords)
 		index_unreserve(op->records, op->bytes, op->nrecords);
 	group_leave(op->group, changed);
+	if (op->crowded)
+		log_close_group(op->engine->log);
 	op->group = NULL;
 }
 
@@ -346,7 +367,8 @@ void op_punch(struct op *op, struct inode *i, uint64_t offset, uint64_t len, str
 	i->moved += (int64_t)(i->data.allocated - before);
 }
 
-void op_allocate(struct op *op, struct inode *i, uint64_t offset, uint64_t len, struct data_reserve *r)
+void op_allocate(
+	struct op *op, struct inode *i, uint64_t offset, uint64_t len, struct data_reserve *r)
 {
 	uint64_t before = i->data.allocated;
 

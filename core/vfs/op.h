@@ -6,19 +6,21 @@
  *
  *   op_begin    waits for memory and for level 0; nothing is held
  *   op_add ...  names the inodes (the caller read what it needs without locks)
- *   op_lock     takes their locks; the caller re-checks everything that can fail and decides; where it finds that it must
- *               read from the store, or that another inode is meant, it calls op_unlock and begins again
- *   op_join     reserves index memory in the open group and marks every inode that was named; the last step that can fail
- *   apply       op_put, op_delete, fields of inodes, data_*: cannot fail, waits for nothing
- *   op_end      leaves the group and unlocks; also ends an operation that gave up before
+ *   op_lock     takes their locks; the caller re-checks everything that can fail and decides; where
+ * it finds that it must read from the store, or that another inode is meant, it calls op_unlock and
+ * begins again op_join     reserves index memory in the open group and marks every inode that was
+ * named; the last step that can fail apply       op_put, op_delete, fields of inodes, data_*:
+ * cannot fail, waits for nothing op_end      leaves the group and unlocks; also ends an operation
+ * that gave up before
  *
- * Locks of inodes are taken in the order of their numbers, directories and others alike: since every operation knows its
- * inodes before it locks the first, this one order suffices and needs no view of the tree. A new inode is locked before
- * anybody can find it.
+ * Locks of inodes are taken in the order of their numbers, directories and others alike: since
+ * every operation knows its inodes before it locks the first, this one order suffices and needs no
+ * view of the tree. A new inode is locked before anybody can find it.
  *
- * Encode on touch: op_join meets an inode that an older group changed and that is not encoded yet: it encodes it into that group
- * before the change, so that the older journal holds no half of the newer group. There is at most one such group. What that
- * group's close still learns about the file's allocated bytes goes into the record then (owner.c).
+ * Encode on touch: op_join meets an inode that an older group changed and that is not encoded yet:
+ * it encodes it into that group before the change, so that the older journal holds no half of the
+ * newer group. There is at most one such group. What that group's close still learns about the
+ * file's allocated bytes goes into the record then (owner.c).
  */
 #include "core/vfs/engine_internal.h"
 
@@ -26,13 +28,14 @@
 
 /* What a group holds for the vfs (group_vfs). */
 struct group_inodes {
-	struct list all;       /* in engine.groups */
+	struct list all; /* in engine.groups */
 	/* guarded by groups_lock; each member with a reference */
-	struct list inodes;    /* struct inode.changed */
-	struct list touched;   /* struct inode.touched: encoded on touch with bytes pending */
+	struct list inodes;  /* struct inode.changed */
+	struct list touched; /* struct inode.touched: encoded on touch with bytes pending */
 	_Atomic int64_t pending_bytes; /* quota */
-	_Atomic unsigned lazy; /* operations that changed an access time only */
-	_Atomic bool created;  /* room for the counter of inode numbers is kept in the group */
+	_Atomic uint64_t record_bytes; /* reserved by operations, used or not */
+	_Atomic unsigned lazy;	       /* operations that changed an access time only */
+	_Atomic bool created; /* room for the counter of inode numbers is kept in the group */
 };
 
 struct op {
@@ -42,6 +45,7 @@ struct op {
 	struct inode *fresh; /* a new inode, locked by inode_insert; borrowed */
 	bool locked;
 	bool lazy;	     /* only an access time: asks for no commit */
+	bool crowded;	     /* the group has records enough: to be closed */
 	size_t inline_after; /* the most inline bytes that a file has afterwards */
 	/* between op_join and op_end */
 	struct group *group;
@@ -60,7 +64,8 @@ void op_add(struct op *op, struct inode *i);
 void op_lock(struct op *op);
 /* Back to before op_add. */
 void op_unlock(struct op *op);
-/* `nentries` records besides the inodes, `bytes` of keys and values. 0; -ENOMEM: nothing happened. */
+/* `nentries` records besides the inodes, `bytes` of keys and values. 0; -ENOMEM: nothing happened.
+ */
 int op_join(struct op *op, size_t nentries, size_t bytes);
 void op_put(struct op *op, const struct key *k, struct slice value);
 void op_delete(struct op *op, const struct key *k);
@@ -80,11 +85,13 @@ void op_delete_entry(struct op *op, struct inode *dir, uint64_t cookie, struct s
 #define OP_DROP_BYTES 24
 /* The bytes of a regular file. Take the reserve; `size` is still the one before the operation. */
 void op_write(struct op *op, struct inode *i, struct data_reserve *r);
-void op_punch(struct op *op, struct inode *i, uint64_t offset, uint64_t len, struct data_reserve *r);
-void op_allocate(struct op *op, struct inode *i, uint64_t offset, uint64_t len, struct data_reserve *r);
+void op_punch(
+	struct op *op, struct inode *i, uint64_t offset, uint64_t len, struct data_reserve *r);
+void op_allocate(
+	struct op *op, struct inode *i, uint64_t offset, uint64_t len, struct data_reserve *r);
 /*
- * An inode has lost its last name: it becomes an orphan while it is open, else it is removed with its bytes. `r` (for
- * regular files, from data_prepare_change) is taken.
+ * An inode has lost its last name: it becomes an orphan while it is open, else it is removed with
+ * its bytes. `r` (for regular files, from data_prepare_change) is taken.
  */
 void op_drop(struct op *op, struct inode *i, struct data_reserve *r);
 
@@ -94,7 +101,8 @@ void op_forget(struct inode *i);
 int64_t op_correction(const struct inode *i);
 /* The vfs's part of a group, with groups_lock not held; NULL when nothing was changed in it. */
 struct group_inodes *op_group_members(struct group *g);
-/* Encodes one inode that its group's list holds and takes it out of it. Lock held exclusively. Drops the list's reference. */
+/* Encodes one inode that its group's list holds and takes it out of it. Lock held exclusively.
+ * Drops the list's reference. */
 void op_encode(struct inode *i);
 
 #endif
