@@ -150,14 +150,7 @@ static void chunk_range(uint64_t offset, uint64_t end, uint64_t *ret_first, uint
 	*ret_end = chunk_of(end - 1) + 1;
 }
 
-static int by_number(const void *a, const void *b)
-{
-	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
-
-	return x < y ? -1 : x > y;
-}
-
-/* Numbers of cached chunks within [first, end), sorted, in a new array. NULL: none, or no memory. */
+/* Numbers of cached chunks within [first, end), in a new array. NULL: none, or no memory. */
 static uint64_t *known_numbers(const struct file_data *f, uint64_t first, uint64_t end, size_t *ret_n)
 {
 	size_t cursor = 0, n = 0;
@@ -172,7 +165,6 @@ static uint64_t *known_numbers(const struct file_data *f, uint64_t first, uint64
 	while (map_next(&f->chunks->by_number, &cursor, &number, NULL))
 		if (number >= first && number < end)
 			numbers[n++] = number;
-	qsort(numbers, n, sizeof(*numbers), by_number);
 	*ret_n = n;
 	return numbers;
 }
@@ -237,50 +229,29 @@ uint64_t chunk_charged(const struct chunk *c, uint64_t base, uint64_t offset, ui
 }
 
 /* The part of the range that lies in one chunk. */
-static uint64_t charged_in_chunk(const struct file_data *f, uint64_t number, uint64_t offset, uint64_t end,
-	void (*unknown)(void *arg, uint64_t offset, uint64_t end), void *arg)
+static uint64_t charged_in_chunk(const struct file_data *f, uint64_t number, uint64_t offset, uint64_t end)
 {
-	uint64_t base = number * CHUNK_BYTES;
 	const struct chunk_entry *e = chunk_cache_find(f, GROUP_NOW, number);
 
-	if (offset < base)
-		offset = base;
-	if (end - base > CHUNK_BYTES)
-		end = base + CHUNK_BYTES;
-	if (e)
-		return chunk_charged(&e->chunk, base, offset, end);
-	if (unknown)
-		unknown(arg, offset, end);
-	return 0;
+	return e ? chunk_charged(&e->chunk, number * CHUNK_BYTES, offset, end) : 0;
 }
 
-uint64_t chunk_cache_charged(const struct file_data *f, uint64_t offset, uint64_t end,
-	void (*unknown)(void *arg, uint64_t offset, uint64_t end), void *arg)
+uint64_t chunk_cache_charged(const struct file_data *f, uint64_t offset, uint64_t end)
 {
-	uint64_t first, last, sum = 0, at = offset;
-	size_t n;
+	uint64_t first, last, number, sum = 0;
+	size_t cursor = 0;
 
-	if (offset >= end)
+	if (offset >= end || !f->chunks)
 		return 0;
 	chunk_range(offset, end, &first, &last);
 	if (last - first <= LOOP_CHUNKS_MAX) {
 		for (uint64_t c = first; c < last; c++)
-			sum += charged_in_chunk(f, c, offset, end, unknown, arg);
+			sum += charged_in_chunk(f, c, offset, end);
 		return sum;
 	}
-	uint64_t *numbers = known_numbers(f, first, last, &n);
-
-	for (size_t i = 0; i < n; i++) {
-		uint64_t base = numbers[i] * CHUNK_BYTES;
-
-		if (unknown && at < base)
-			unknown(arg, at, base);
-		sum += charged_in_chunk(f, numbers[i], offset, end, unknown, arg);
-		at = base + CHUNK_BYTES;
-	}
-	if (unknown && at < end)
-		unknown(arg, at, end);
-	free(numbers);
+	while (map_next(&f->chunks->by_number, &cursor, &number, NULL))
+		if (number >= first && number < last)
+			sum += charged_in_chunk(f, number, offset, end);
 	return sum;
 }
 

@@ -116,9 +116,8 @@ void chunk_cache_drop(struct file_data *f, uint64_t offset, uint64_t end);
 /* (X) Puts a piece of a map that is being encoded over the chunks that are known. */
 void chunk_cache_overlay(struct file_data *f, const struct piece *p);
 void chunk_cache_done(struct file_data *f);
-/* (S) Charged bytes of known chunks in the range; `unknown` is called for the rest. */
-uint64_t chunk_cache_charged(const struct file_data *f, uint64_t offset, uint64_t end,
-	void (*unknown)(void *arg, uint64_t offset, uint64_t end), void *arg);
+/* (S) Charged bytes of known chunks in the range. */
+uint64_t chunk_cache_charged(const struct file_data *f, uint64_t offset, uint64_t end);
 /* Charged bytes of the chunk, which begins at `base` of the file, in the range. */
 uint64_t chunk_charged(const struct chunk *c, uint64_t base, uint64_t offset, uint64_t end);
 /*
@@ -142,9 +141,9 @@ void file_tail_drop(struct file_data *f); /* (X) */
 void file_unlink_map(struct file_data *f, struct pending *map);
 /* (X) Moves the count of allocated bytes and books the change in the group. */
 void file_account(struct file_data *f, struct group_data *gd, int64_t change);
+void map_account(struct pending *map, int64_t change); /* (X) the same by an operation on the map */
 /* What the layers of maps from `top` on, and known chunks, charge in the range. (S) */
-uint64_t file_charged(const struct file_data *f, const struct pending *top, uint64_t offset, uint64_t end,
-	void (*unknown)(void *arg, uint64_t offset, uint64_t end), void *arg);
+uint64_t file_charged(const struct file_data *f, const struct pending *top, uint64_t offset, uint64_t end);
 
 /* ---- sealer.c ---- */
 

@@ -3,9 +3,9 @@
  * A closed map becomes records of its group: a delta for each chunk that it touches, the whole record where all of it is known, deletes where
  * nothing is left. Committer thread; nobody else changes a closed map whose bytes are all sealed, so it is walked without lock.
  *
- * A base is what older groups say about a chunk: for the count of allocated bytes (pending.assumed), for reserved ranges (fallocate), and
- * to keep the number of extents bounded. Where that is not in memory the chunk is put off and bases are read in parallel, for a
- * bounded number of chunks; beyond it deltas are written blindly, so a close never waits for thousands of reads.
+ * A base is what older groups say about a chunk: it is needed for the count of allocated bytes, for reserved ranges (fallocate), and to keep the
+ * number of extents bounded. Where it is not in memory the chunk is put off, and bases are read in parallel, for a bounded
+ * number of chunks; beyond it deltas are written blindly (and counted as new), so a close never waits for thousands of reads.
  */
 #include "core/data/data_internal.h"
 
@@ -13,11 +13,10 @@
 #include <stdlib.h>
 
 #define POINT_DELETES_MAX 8u
-#define SCAN_CHUNKS_MAX 4096u	 /* of a deleted range, to count what was charged */
+#define SCAN_CHUNKS_MAX 16384u	 /* of a deleted range, to count what was charged */
 #define CHUNK_EXTENTS_GATHER 120u /* a record would get so many: the chunk is gathered before it is encoded */
 #define DEFERRED_COLD_MAX 256u	 /* bases that are read for one group */
 #define UNKNOWN_EXTENTS_PER_LOOK 16u
-#define CHUNK_PUT_OFF 1
 
 struct encode {
 	struct pending *map;
@@ -26,7 +25,7 @@ struct encode {
 	struct segment_refs *refs;
 	struct deferred *deferred;
 	struct buf value; /* scratch */
-	int64_t change;
+	int64_t total; /* change of allocated bytes */
 	uint64_t inode, bound; /* chunks from `bound` on do not exist in older groups */
 	bool last;	       /* nothing may be put off any more */
 };
@@ -118,52 +117,28 @@ static int add_range_delete(struct encode *x, uint64_t first, uint64_t end)
 	return r;
 }
 
-/* ---- what was counted twice ---- */
+/* ---- bases ---- */
 
-/* Charged bytes of the base that were taken for nothing when the map changed them. */
-static uint64_t assumed_charge(const struct encode *x, const struct chunk *base, uint64_t chunk)
-{
-	uint64_t start = chunk * CHUNK_BYTES, end = start + CHUNK_BYTES, sum = 0;
-	const struct piece *p = pieces_find(&x->map->assumed, start);
-
-	for (; p && p->offset < end; p = piece_next(p)) {
-		uint64_t from = p->offset > start ? p->offset : start, to = p->end < end ? p->end : end;
-
-		sum += chunk_charged(base, start, from, to);
-	}
-	return sum;
-}
-
-static bool assumes(const struct encode *x, uint64_t first, uint64_t end)
-{
-	const struct piece *p = pieces_find(&x->map->assumed, first * CHUNK_BYTES);
-
-	return p && chunk_of(p->offset) < end;
-}
-
-/* The same for chunks [first, end) that are about to be deleted; waits for the store. Not of more than a few thousand. */
+/* Chunks [first, end) are about to be deleted: what they charged; waits for the store. Not of more than some thousands. */
 static void count_deleted(struct encode *x, uint64_t first, uint64_t end)
 {
 	struct key a = key_chunk(x->inode, first), b = key_chunk(x->inode, end);
 	struct index_scan *scan;
 	struct record record;
-	struct key_parts parts;
 
-	if (first >= end || !assumes(x, first, end) ||
+	if (first >= end || x->map->reset ||
 		index_scan_open(x->file->data->o.index, GROUP_NOW, key_slice(&a), key_slice(&b), 0, &scan,
 			NULL) < 0)
 		return;
 	for (unsigned i = 0; i < SCAN_CHUNKS_MAX && index_scan_next(scan, &record, NULL) == 1; i++) {
 		struct chunk c = {0};
 
-		if (key_parse(record.key, &parts) && chunk_decode(record.value, true, &c) == 0)
-			x->change -= (int64_t)assumed_charge(x, &c, parts.a);
+		if (chunk_decode(record.value, true, &c) == 0)
+			x->total -= (int64_t)chunk_allocated(&c);
 		chunk_done(&c);
 	}
 	index_scan_close(scan);
 }
-
-/* ---- bases ---- */
 
 static int base_from_cache(struct encode *x, uint64_t chunk, struct chunk *ret, unsigned *ret_merged)
 {
@@ -286,71 +261,74 @@ static bool too_worn(const struct encode *x, size_t extents)
 	return extents > CHUNK_EXTENTS_GATHER && !x->last && x->map->touched;
 }
 
-static int encode_delta(struct encode *x, uint64_t chunk, struct chunk *delta, const struct chunk *base,
-	unsigned merged, enum base_state state)
-{
-	struct key k = key_chunk(x->inode, chunk);
-	struct chunk whole = {0};
-	int r;
+/* A chunk of the map on its way to a record. */
+struct chunk_encode {
+	uint64_t number;
+	struct chunk delta, base, whole; /* whole: delta over base */
+	uint32_t covered;		 /* bytes that the map covers */
+	unsigned merged;		 /* versions of the base, 0 = no record */
+	enum base_state state;
+};
 
-	if (state == BASE_UNKNOWN) {
-		look_sometimes(x, chunk, delta->n);
-		return add_value(x, &k, delta, false);
+static int write_chunk(struct encode *x, struct chunk_encode *c)
+{
+	struct key k = key_chunk(x->inode, c->number);
+
+	if (c->state == BASE_UNKNOWN && c->covered < CHUNK_BYTES) {
+		look_sometimes(x, c->number, c->delta.n);
+		return add_value(x, &k, &c->delta, false);
 	}
-	if (base->n == 0 && merged == 0) /* no record */
-		return has_content(delta) ? add_value(x, &k, delta, true) : 0;
-	r = chunk_copy(base, &whole);
+	if (c->state == BASE_KNOWN && c->whole.n >= CHUNK_EXTENTS_REFRAME)
+		reframe_request(x->file, c->number);
+	if (!has_content(&c->whole)) {
+		bool nothing = c->number >= x->bound || (c->state == BASE_KNOWN && c->merged == 0 && !x->map->reset);
+
+		return nothing ? 0 : add_delete(x, c->number);
+	}
+	if (c->covered == CHUNK_BYTES || c->merged == 0 || c->merged > CHUNK_MERGED_MAX)
+		return add_value(x, &k, &c->whole, true);
+	return add_value(x, &k, &c->delta, false);
+}
+
+/* 1 = put off. */
+static int prepare_chunk(struct encode *x, struct chunk_encode *c)
+{
+	uint64_t start = c->number * CHUNK_BYTES;
+	const struct piece *p = pieces_find(&x->map->reserved, start);
+	bool reserved = p && p->offset < start + CHUNK_BYTES;
+	int r = delta_of_pieces(x, c->number, &c->delta, &c->covered);
+
+	c->state = BASE_KNOWN;
+	if (r == 0 && !x->map->reset)
+		r = base_get(x, c->number, reserved, &c->base, &c->merged, &c->state);
+	if (r < 0 || c->state == BASE_LATER)
+		return r < 0 ? r : 1;
+	if (reserved && (c->state == BASE_KNOWN || c->covered == CHUNK_BYTES))
+		r = delta_add_reserved(x, c->number, &c->base, &c->delta);
 	if (r == 0)
-		r = chunk_apply(&whole, delta);
-	if (r < 0 || too_worn(x, whole.n)) {
-		r = r < 0 ? r : put_off(x, chunk, true);
-		chunk_done(&whole);
-		return r < 0 ? r : CHUNK_PUT_OFF;
+		r = chunk_copy(&c->base, &c->whole);
+	if (r == 0)
+		r = chunk_apply(&c->whole, &c->delta);
+	if (r == 0 && c->state == BASE_KNOWN && too_worn(x, c->whole.n)) {
+		r = put_off(x, c->number, true);
+		return r < 0 ? r : 1;
 	}
-	if (whole.n >= CHUNK_EXTENTS_REFRAME)
-		reframe_request(x->file, chunk);
-	if (!has_content(&whole))
-		r = add_delete(x, chunk);
-	else
-		r = merged > CHUNK_MERGED_MAX ? add_value(x, &k, &whole, true)
-					      : add_value(x, &k, delta, false);
-	chunk_done(&whole);
 	return r;
 }
 
-static int encode_chunk(struct encode *x, uint64_t chunk)
+static int encode_chunk(struct encode *x, uint64_t number)
 {
-	uint64_t start = chunk * CHUNK_BYTES;
-	const struct piece *reserved = pieces_find(&x->map->reserved, start);
-	bool must = reserved && reserved->offset < start + CHUNK_BYTES;
-	struct chunk delta = {0}, base = {0};
-	enum base_state state = BASE_UNKNOWN;
-	struct key k = key_chunk(x->inode, chunk);
-	unsigned merged = 0;
-	uint32_t covered;
-	int64_t before = x->change;
-	int r = delta_of_pieces(x, chunk, &delta, &covered);
+	struct chunk_encode c = {.number = number};
+	int r = prepare_chunk(x, &c);
 
-	if (r == 0 && (covered < CHUNK_BYTES || must || assumes(x, chunk, chunk + 1)))
-		r = base_get(x, chunk, must, &base, &merged, &state);
-	if (r == 0 && state == BASE_LATER) {
-		chunk_done(&delta);
-		return 0;
+	if (r == 0) {
+		r = write_chunk(x, &c);
+		if (r == 0)
+			x->total += (int64_t)chunk_allocated(&c.whole) - (int64_t)chunk_allocated(&c.base);
 	}
-	if (r == 0 && state == BASE_KNOWN)
-		x->change -= (int64_t)assumed_charge(x, &base, chunk);
-	if (r == 0 && must && state == BASE_KNOWN)
-		r = delta_add_reserved(x, chunk, &base, &delta);
-	if (r == 0 && covered < CHUNK_BYTES)
-		r = encode_delta(x, chunk, &delta, &base, merged, state);
-	else if (r == 0 && has_content(&delta))
-		r = add_value(x, &k, &delta, true);
-	else if (r == 0 && chunk < x->bound)
-		r = add_delete(x, chunk);
-	if (r != 0) /* nothing was added */
-		x->change = before;
-	chunk_done(&delta);
-	chunk_done(&base);
+	chunk_done(&c.delta);
+	chunk_done(&c.base);
+	chunk_done(&c.whole);
 	return r < 0 ? r : 0;
 }
 
@@ -404,12 +382,12 @@ static int encode_step(struct encode *x, uint64_t *at)
 	int r;
 
 	if (whole_holes(x, chunk * CHUNK_BYTES, &end)) {
-		int64_t before = x->change;
+		int64_t before = x->total;
 
 		count_deleted(x, chunk, end < x->bound ? end : x->bound); /* while they can be read */
 		r = encode_hole(x, chunk, end);
 		if (r < 0)
-			x->change = before;
+			x->total = before;
 	} else {
 		end = chunk + 1;
 		r = encode_chunk(x, chunk);
@@ -449,7 +427,7 @@ int encode_map(struct pending *map, struct segment_refs *refs, struct deferred *
 	while (r == 0 && (at = next_touched(&x, at)) != PIECE_FOREVER)
 		r = patiently(&x, encode_step(&x, &at));
 	buf_done(&x.value);
-	map->assumed_change += x.change;
+	map->total += x.total;
 	return r;
 }
 
@@ -465,8 +443,24 @@ int encode_deferred(const struct deferred_chunk *c, struct segment_refs *refs, s
 		r = patiently(&x, r);
 	}
 	buf_done(&x.value);
-	c->map->assumed_change += x.change;
+	c->map->total += x.total;
 	return r;
+}
+
+/*
+ * By how much the map changed what is allocated, by its extents. A map that covers everything has made nothing of what older groups charged, which
+ * follows from A1 (file.c): all older maps are encoded.
+ */
+static int64_t total_change(const struct pending *map)
+{
+	const struct file_data *f = map->file;
+	uint64_t older = f->allocated - (f->is_inline ? f->inline_len : 0);
+
+	if (!map->reset)
+		return map->total;
+	for (const struct pending *m = f->pending; m; m = m->older)
+		older -= (uint64_t)m->booked;
+	return (int64_t)(file_charged(f, map, 0, PIECE_FOREVER) - older);
 }
 
 void encode_finish(struct pending *map)
@@ -474,12 +468,13 @@ void encode_finish(struct pending *map)
 	struct file_data *f = map->file;
 
 	rwlock_wrlock(f->lock);
+	assert(!map->older);
+	file_account(f, map->group, total_change(map) - map->booked);
 	for (const struct piece *p = pieces_find(&map->pieces, 0); p; p = piece_next(p))
 		chunk_cache_overlay(f, p);
 	for (const struct piece *p = pieces_find(&map->reserved, 0); p; p = piece_next(p))
 		chunk_cache_drop(f, p->offset, p->end);
 	f->encoded++;
 	file_unlink_map(f, map);
-	file_account(f, map->group, map->change + (map->void_assumed ? 0 : map->assumed_change));
 	rwlock_unlock(f->lock);
 }

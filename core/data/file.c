@@ -1,8 +1,13 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * The state of one file, and what is counted as allocated. The count moves when an operation is applied, and once more, by what could not be
- * known then (pending.change, pending.assumed), in the close of that operation's group, before the inode is encoded: so the inodes
- * of every group and the volume's usage agree with the extents.
+ * The state of one file, and what is counted as allocated.
+ *
+ * An operation counts as well as it can: what is not in memory it takes for a hole. When its group is encoded, the extents before and after are compared, and
+ * the difference to what was counted is booked in the same group, before the inode is encoded (encode_finish). So after every
+ * group the inodes and the volume's usage agree with the extents. In between the number may be off, even below 0 (modulo 2^64), when a
+ * truncate to nothing came between an operation and the close of its group.
+ *
+ * A1  allocated = what older groups' extents charge + what maps have booked + the inline bytes.
  */
 #include "core/data/data_internal.h"
 
@@ -74,7 +79,6 @@ void pending_free(struct pending *map)
 		return;
 	pieces_done(&map->pieces);
 	pieces_done(&map->reserved);
-	pieces_done(&map->assumed);
 	free(map);
 }
 
@@ -123,44 +127,40 @@ void file_unlink_map(struct file_data *f, struct pending *map)
 void file_account(struct file_data *f, struct group_data *gd, int64_t change)
 {
 	rwlock_assert_write(f->lock);
-	if (change < 0 && f->allocated < (uint64_t)-change)
-		change = -(int64_t)f->allocated;
-	if (change == 0)
-		return;
 	f->allocated += (uint64_t)change;
 	atomic_fetch_add(&gd->usage_bytes, change);
 }
 
-struct count {
-	const struct file_data *file;
-	void (*unknown)(void *arg, uint64_t offset, uint64_t end);
-	void *arg;
-};
+void map_account(struct pending *map, int64_t change)
+{
+	file_account(map->file, map->group, change);
+	map->booked += change;
+}
 
-static uint64_t charged_by_pieces(const struct count *c, const struct pending *map, uint64_t offset, uint64_t end);
+static uint64_t charged_by_pieces(const struct file_data *f, const struct pending *map, uint64_t offset, uint64_t end);
 
 /* One layer: ranges that are reserved in it are charged, whatever lies below. */
-static uint64_t charged_from(const struct count *c, const struct pending *map, uint64_t offset, uint64_t end)
+static uint64_t charged_from(const struct file_data *f, const struct pending *map, uint64_t offset, uint64_t end)
 {
 	uint64_t sum = 0, at = offset;
 
 	if (offset >= end)
 		return 0;
 	if (!map)
-		return chunk_cache_charged(c->file, offset, end, c->unknown, c->arg);
+		return chunk_cache_charged(f, offset, end);
 	const struct piece *p = pieces_find(&map->reserved, offset);
 
 	for (; p && p->offset < end; p = piece_next(p)) {
 		uint64_t from = p->offset > at ? p->offset : at, to = p->end < end ? p->end : end;
 
-		sum += charged_by_pieces(c, map, at, from);
+		sum += charged_by_pieces(f, map, at, from);
 		sum += to - from;
 		at = to;
 	}
-	return sum + charged_by_pieces(c, map, at, end);
+	return sum + charged_by_pieces(f, map, at, end);
 }
 
-static uint64_t charged_by_pieces(const struct count *c, const struct pending *map, uint64_t offset, uint64_t end)
+static uint64_t charged_by_pieces(const struct file_data *f, const struct pending *map, uint64_t offset, uint64_t end)
 {
 	uint64_t sum = 0, at = offset;
 
@@ -171,18 +171,15 @@ static uint64_t charged_by_pieces(const struct count *c, const struct pending *m
 	for (; p && p->offset < end; p = piece_next(p)) {
 		uint64_t from = p->offset > at ? p->offset : at, to = p->end < end ? p->end : end;
 
-		sum += charged_from(c, map->older, at, from);
+		sum += charged_from(f, map->older, at, from);
 		if (p->kind != PIECE_HOLE)
 			sum += to - from;
 		at = to;
 	}
-	return sum + charged_from(c, map->older, at, end);
+	return sum + charged_from(f, map->older, at, end);
 }
 
-uint64_t file_charged(const struct file_data *f, const struct pending *top, uint64_t offset, uint64_t end,
-	void (*unknown)(void *arg, uint64_t offset, uint64_t end), void *arg)
+uint64_t file_charged(const struct file_data *f, const struct pending *top, uint64_t offset, uint64_t end)
 {
-	struct count c = {.file = f, .unknown = unknown, .arg = arg};
-
-	return charged_from(&c, top, offset, end);
+	return charged_from(f, top, offset, end);
 }

@@ -89,13 +89,11 @@ struct pending {
 	struct pieces pieces;
 	/* Ranges that are charged even where no piece has bytes (data_allocate). */
 	struct pieces reserved;
-	/* Ranges whose older state was not in memory when this group changed them: counted as if nothing had been there. */
-	struct pieces assumed;
-	int64_t change;	   /* of allocated bytes when the map is encoded: zeros that became holes */
-	bool void_assumed; /* a later operation has set the count anew, without assuming anything */
-	bool touched;	   /* by an operation, so that the inode is encoded with the group and the count may change */
+	int64_t booked; /* allocated bytes as its operations counted them */
+	bool reset;	/* it covers everything: what older groups charged is gone */
+	bool touched;	/* by an operation, so that the inode is encoded with the group and the count may change */
 	/* committer only */
-	int64_t assumed_change;
+	int64_t total; /* change of allocated bytes by the extents, where not `reset` */
 	/* guarded by the group's lock */
 	struct list link;
 };

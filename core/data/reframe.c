@@ -88,9 +88,7 @@ static int shape_of(struct pending *map, uint64_t chunk, struct chunk *ret, stru
 static void put_worn(struct pending *map, uint64_t chunk, const struct worn *worn, size_t n, struct dirty_block *b,
 	struct piece_pool *pool)
 {
-	struct file_data *f = map->file;
-	uint64_t start = chunk * CHUNK_BYTES, end = start + CHUNK_BYTES;
-	uint64_t before = file_charged(f, f->pending, start, end, NULL, NULL);
+	uint64_t start = chunk * CHUNK_BYTES;
 
 	for (size_t i = 0; i < n; i++) {
 		uint64_t frame = start + worn[i].frame;
@@ -107,7 +105,6 @@ static void put_worn(struct pending *map, uint64_t chunk, const struct worn *wor
 					.start = worn[i].from},
 				pool);
 	}
-	map->change += (int64_t)file_charged(f, f->pending, start, end, NULL, NULL) - (int64_t)before;
 }
 
 static int gather(struct pending *map, uint64_t chunk, struct dirty_block *b, struct piece_pool *pool, struct error *err)

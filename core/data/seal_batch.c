@@ -278,18 +278,11 @@ static void install_slice(struct pending *map, const struct seal_frame *f, const
 static void install_frame(struct seal_batch *b, const struct seal_frame *f, struct piece_pool *pool)
 {
 	struct pending *map = f->map;
-	struct file_data *file = map->file;
-	uint64_t end = f->offset + f->len, before = 0;
 
-	rwlock_wrlock(file->lock);
-	if (f->zero)
-		before = file_charged(file, file->pending, f->offset, end, NULL, NULL);
+	rwlock_wrlock(map->file->lock);
 	for (size_t i = 0; i < f->n; i++)
 		install_slice(map, f, &b->slices[f->first + i], pool);
-	if (f->zero)
-		map->change += (int64_t)file_charged(file, file->pending, f->offset, end, NULL, NULL) -
-			       (int64_t)before;
-	rwlock_unlock(file->lock);
+	rwlock_unlock(map->file->lock);
 }
 
 int seal_batch_run(struct seal_batch *b)

@@ -196,6 +196,7 @@ static void leave_inline(struct file_data *f, struct pending *map, struct data_r
 
 	f->is_inline = false;
 	f->inline_len = 0;
+	map->booked += len; /* counted already, as inline bytes */
 	if (len == 0) {
 		free(TAKE(f->inline_bytes));
 		return;
@@ -214,27 +215,6 @@ static void leave_inline(struct file_data *f, struct pending *map, struct data_r
 	budget_force(b->budget, BUDGET_DIRTY, b->charge);
 	pieces_put(&map->pieces, &(struct piece){.kind = PIECE_BYTES, .offset = 0, .end = len, .block = b},
 		&r->pool);
-}
-
-/* ---- counting ---- */
-
-/* Remembers a range whose older state is not known. Without memory it is forgotten: the count stays too high there. */
-static void note_assumed(void *arg, uint64_t offset, uint64_t end)
-{
-	struct pending *map = arg;
-	struct piece_pool pool = {0};
-	/* What is allocated reaches to the end of a block. */
-	uint64_t old_end = map->old_size + (TAIL_BLOCK_BYTES - map->old_size % TAIL_BLOCK_BYTES) % TAIL_BLOCK_BYTES;
-
-	if (offset < old_end && piece_pool_fill(&pool, 2) == 0)
-		pieces_put(&map->assumed,
-			&(struct piece){.kind = PIECE_HOLE, .offset = offset, .end = end}, &pool);
-	piece_pool_done(&pool);
-}
-
-static uint64_t charged_before(struct file_data *f, struct pending *map, uint64_t offset, uint64_t end)
-{
-	return file_charged(f, f->pending, offset, end, note_assumed, map);
 }
 
 /* ---- the tail ---- */
@@ -293,8 +273,7 @@ static void tail_before_append(struct file_data *f, struct pending *map, uint64_
 	memcpy(b->data, f->tail, f->tail_len);
 	b->len = f->tail_len;
 	/* Zeros may have become a hole when they were sealed. */
-	file_account(f, map->group,
-		(int64_t)(f->tail_len - charged_before(f, map, f->tail_start, size)));
+	map_account(map, (int64_t)(f->tail_len - file_charged(f, f->pending, f->tail_start, size)));
 	pieces_put(&map->pieces,
 		&(struct piece){.kind = PIECE_BYTES, .offset = f->tail_start, .end = size, .block = b}, &r->pool);
 	dirty_block_unref(b);
@@ -370,11 +349,11 @@ void data_write(struct file_data *f, struct group *g, uint64_t size, struct data
 
 	if (f->is_inline)
 		leave_inline(f, map, r);
-	uint64_t before = charged_before(f, map, r->offset, end);
+	uint64_t before = file_charged(f, f->pending, r->offset, end);
 
 	tail_before_append(f, map, size, r);
 	put_bytes(map, r);
-	file_account(f, map->group, (int64_t)(r->block->len - before));
+	map_account(map, (int64_t)(r->block->len - before));
 	tail_after_write(f, size, r->offset, r->block->data, r->block->len);
 	sealer_after_write(map, r->offset, end);
 	data_reserve_free(r);
@@ -412,22 +391,17 @@ void data_punch(struct file_data *f, struct group *g, uint64_t size, uint64_t of
 		return;
 	}
 	struct pending *map = touch_map(f, g, size, r);
-	uint64_t before = charged_before(f, map, offset, end);
+	uint64_t before = file_charged(f, f->pending, offset, end);
 
 	pieces_put(&map->pieces, &(struct piece){.kind = PIECE_HOLE, .offset = offset, .end = end}, &r->pool);
 	if (map->reserved.n)
 		pieces_clear(&map->reserved, offset, end, &r->pool);
 	if (offset == 0 && end == PIECE_FOREVER) {
-		before = f->allocated; /* the truth, whatever was assumed */
-		pieces_done(&map->assumed);
-		map->change = 0;
-		for (struct pending *m = map->older; m; m = m->older) {
-			m->change = 0;
-			m->void_assumed = true;
-		}
+		before = f->allocated;
+		map->reset = true;
 		f->is_inline = true;
 	}
-	file_account(f, map->group, -(int64_t)before);
+	map_account(map, -(int64_t)before);
 	if (f->tail && end > f->tail_start)
 		file_tail_drop(f);
 	data_reserve_free(r);
@@ -451,9 +425,9 @@ void data_allocate(struct file_data *f, struct group *g, uint64_t size, uint64_t
 	/* Whole blocks: a chunk cannot gather more than so many of them. */
 	offset -= offset % TAIL_BLOCK_BYTES;
 	end += (TAIL_BLOCK_BYTES - end % TAIL_BLOCK_BYTES) % TAIL_BLOCK_BYTES;
-	uint64_t before = charged_before(f, map, offset, end);
+	uint64_t before = file_charged(f, f->pending, offset, end);
 
 	pieces_put(&map->reserved, &(struct piece){.kind = PIECE_HOLE, .offset = offset, .end = end}, &r->pool);
-	file_account(f, map->group, (int64_t)(end - offset - before));
+	map_account(map, (int64_t)(end - offset - before));
 	data_reserve_free(r);
 }

@@ -2,32 +2,27 @@
 #ifndef CORE_LOG_LOG_H
 #define CORE_LOG_LOG_H
 /*
- * The writer's log: operations join the open group; a group closes, its journal goes into its last
- * segment, its segments upload in parallel while the next groups fill; a group is acknowledged when
- * every position up to its journal is known stored, in order (rules W1-W5, W7-W9 of the protocol;
- * docs/design.md "Protocol").
+ * The writer's log: operations join the open group; it closes, its journal goes into its last
+ * segment, its segments upload in parallel while the next groups fill; it is acknowledged when
+ * every position up to its journal is known stored, in order (W1-W5, W7-W9; docs/design.md
+ * "Protocol").
  *
- * One committer thread closes groups, one at a time; a pool uploads. The log knows no inode and no
- * table: what a group's records are, the layer above says through `struct group_ops`.
+ * One committer thread closes groups, one at a time; a pool uploads. What a group's records are,
+ * the layer above says through `struct group_ops`.
  *
  * Positions: a segment binds its position when it is created (its first frame is about to be
  * sealed), because extents name it from then on. group N+1 creates none before N's journal segment
  * is bound, so a group's journal lies above all its own segments and below all of later groups.
  */
 #include "core/base/budget.h"
-#include "core/base/workers.h"
 #include "core/log/segment.h"
-#include "core/seal/codec.h"
-#include "core/store/store.h"
 
 struct log;
 
-#define LOG_JOURNAL_MAX                                                                            \
-	(120u << 20) /* plain bytes of one group's block; the layer above closes groups long       \
-			before */
+/* Plain bytes of one group's block; the layer above closes groups long before. */
+#define LOG_JOURNAL_MAX (120u << 20)
 
-/* One group: the operations that become durable together. Its number orders the history of the
- * volume. */
+/* The operations that become durable together. Its number orders the history of the volume. */
 struct group {
 	uint64_t number;	/* immutable */
 	void *payload;		/* owned by the layer above (group_ops.open) */
@@ -68,15 +63,11 @@ struct log_options {
 	uint64_t quiet_ms;	    /* or after this without a further change, 1000 */
 	uint64_t fsync_timeout_ms;  /* log_wait gives up after this, 600000 */
 	unsigned uploads;	    /* parallel PUTs, 16 */
-	/* Called once, without locks, when something other than our own bytes lies in our place
-	 * (W3) or a newer epoch was seen: stop answering. May be NULL. */
+	/* Once, without locks: something else lies in our place (W3), or a newer epoch was seen. */
 	void (*fenced)(void *arg);
 	void *fenced_arg;
-	/*
-	 * W3, when "exists" was answered and then nothing was there: reads the manifest. 0 this
-	 * epoch is still its owner's; -ESTALE a newer epoch; any other error: asked again. Upload
-	 * threads, without locks. NULL = always 0.
-	 */
+	/* W3, "exists" and then nothing: reads the manifest. 0 no newer epoch; -ESTALE there is
+	 * one; any other error: asked again. Upload threads, without locks. NULL = always 0. */
 	int (*still_owner)(void *arg);
 	void *still_owner_arg;
 };
@@ -89,8 +80,7 @@ int log_open(const struct log_options *o, struct log **ret, struct error *err);
  * -ESTALE fenced; -ECANCELED changes were given up.
  */
 int log_close(struct log *l, bool abandon, struct error *err);
-/* W5: stop sending. Groups that are not acknowledged are dropped; log_wait of them gives -ESTALE.
- */
+/* W5: stop sending. Groups that are not acknowledged are dropped: -ESTALE from log_wait. */
 void log_fence(struct log *l);
 bool log_fenced(struct log *l);
 
@@ -100,10 +90,8 @@ bool log_fenced(struct log *l);
 struct group *group_join(struct log *l);
 /* `changed`: this operation changed something durable. */
 void group_leave(struct group *g, bool changed);
-/* The number of the open group (a moment later it may be another). */
-uint64_t log_open_group(struct log *l);
-/* All groups up to this are acknowledged. */
-uint64_t log_acked(struct log *l);
+uint64_t log_open_group(struct log *l); /* its number, a moment ago */
+uint64_t log_acked(struct log *l);	/* all groups up to this are acknowledged */
 /* The highest group that log_close_group has begun to close. */
 uint64_t log_closed(struct log *l);
 /* Asks for the open group to be closed soon; never waits. Nothing happens when it has no change. */
@@ -114,9 +102,8 @@ void log_close_group(struct log *l);
  * fsync_timeout_ms (data stay and are retried); -ESTALE fenced; -ECANCELED.
  */
 int log_wait(struct log *l, uint64_t number, struct error *err);
-/* Whether more than `limit` bytes of dirty plus unsent data wait (architecture "Streams do not
- * delay fsync"): the current bound max(16 MiB, 0.25 s of measured bandwidth), and what is unsent
- * now. */
+/* Streams do not delay fsync: the bound for dirty plus unsent bytes, max(16 MiB, 0.25 s of measured
+ * bandwidth), and what is unsent now. */
 uint64_t log_unsent_bound(struct log *l);
 uint64_t log_unsent(struct log *l);
 
@@ -128,8 +115,8 @@ uint64_t log_unsent(struct log *l);
  * BUDGET_COMMIT for the block of sealed bytes, then log_segment (never waits any more), seal,
  * segment_append.
  */
-/* Waits until every group before `g` has bound its journal: only then may `g` create segments. 0,
- * -ESTALE, -ECANCELED. */
+/* Until every group before `g` has bound its journal: then it may create segments. 0, -ESTALE,
+ * -ECANCELED. */
 int log_turn(struct log *l, struct group *g);
 /*
  * Reserves `n` consecutive ordinals (n >= 1, together at most `plain` plain bytes) in the open
@@ -140,27 +127,23 @@ int log_turn(struct log *l, struct group *g);
  */
 int log_segment(struct log *l, struct group *g, unsigned n, size_t plain, struct segment **ret,
 	uint64_t *ret_ordinal);
-/* BUDGET_COMMIT is short: uploads the open segment though it is not full. For budget_pressure.full;
- * never waits. */
+/* BUDGET_COMMIT is short: uploads the open segment though it is not full. Never waits. */
 void log_pressure(struct log *l);
-/* A segment of this process that is still in memory (open, or not known stored), with a reference;
- * NULL otherwise. */
+/* A segment that is in memory (open, or not known stored), with a reference; else NULL. */
 struct segment *log_find_segment(struct log *l, uint64_t epoch, uint64_t sequence);
-/* All segments that group `g` created so far, in order, borrowed until the group is acked. For
- * segment records at close. */
+/* All segments that group `g` created so far, in order, borrowed until it is acknowledged. */
 size_t group_segments(struct group *g, struct segment *const **ret);
 
 /* ---- for flush ---- */
 
-/* W7: the lowest position that holds a segment of a group > `group`, or the next free position.
- * Only for group <= log_acked(). */
+/* W7: the lowest position that holds a segment of a group > `group`, or the next free one. `group`
+ * is acknowledged and rises from call to call. */
 uint64_t log_replay_start(struct log *l, uint64_t group);
 
 struct log_stats {
 	uint64_t open_group, closed_group, acked_group, next_sequence, unsent_bytes, in_flight;
-	uint64_t segments, bytes_put, commits, fsyncs_waiting,
-		bandwidth; /* bytes per second, 0 = not measured yet */
-	uint64_t last_ack_ns;
+	uint64_t segments, bytes_put, commits, fsyncs_waiting, last_ack_ns;
+	uint64_t bandwidth; /* bytes per second, 0 = not measured yet */
 };
 void log_stats(struct log *l, struct log_stats *ret);
 

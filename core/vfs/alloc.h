@@ -2,12 +2,13 @@
 #ifndef CORE_VFS_ALLOC_H
 #define CORE_VFS_ALLOC_H
 /*
- * Numbers of new inodes. Each directory takes runs of its own, so that the files of one directory stand together in the
- * index: 16 numbers first, twice as many each time, at most 4096. What a directory did not use of its run when it leaves memory
- * is never used; a number never comes again.
+ * Numbers of new inodes. Each directory takes runs of its own, so that the files of one directory
+ * stand together in the index: 16 numbers first, twice as many each time, at most 4096. What a
+ * directory did not use of its run when it leaves memory is never used; a number never comes again.
  *
- * The high-water mark is stored in every group that made an inode (owner.c), so that after a crash no number of a durable
- * inode is given again. Thread-safe; a run belongs to whoever holds its directory's lock.
+ * The high-water mark is stored in every group that made an inode (owner.c), so that after a crash
+ * no number of a durable inode is given again. Thread-safe; a run belongs to whoever holds its
+ * directory's lock.
  */
 #include "core/base/thread.h"
 

@@ -131,7 +131,7 @@ static void apply_owner(struct inode *i, const struct change *ch)
 		i->mode = perm_kill_setid(i->mode);
 	if (ch->set & VFS_SET_MODE)
 		i->mode = (i->mode & S_IFMT) |
-			(perm_chmod_mode(ch->cred, i->gid, ch->in->mode) & 07777);
+			  (perm_chmod_mode(ch->cred, i->gid, ch->in->mode) & 07777);
 	if ((ch->set & VFS_SET_KILL_PRIV) && S_ISREG(i->mode))
 		i->mode = perm_kill_setid(i->mode);
 }
@@ -163,10 +163,11 @@ static void apply_change(struct op *op, struct inode *i, struct change *ch)
 	apply_times(op, i, ch);
 	if (ch->set & VFS_SET_FLAGS)
 		i->flags = (i->flags & ~(uint64_t)INODE_FLAGS_SETTABLE) |
-			(ch->in->flags & INODE_FLAGS_SETTABLE);
+			   (ch->in->flags & INODE_FLAGS_SETTABLE);
 }
 
-static int change_inode(struct vfs_engine *e, struct inode *i, struct change *ch, struct vfs_attr *ret)
+static int change_inode(
+	struct vfs_engine *e, struct inode *i, struct change *ch, struct vfs_attr *ret)
 {
 	struct op op;
 	int r = op_begin(&op, e);
@@ -227,14 +228,14 @@ static bool wants_atime(const struct inode *i, struct timespec now)
 		return true;
 	/* Only a day's distance asks for more; larger ones would not fit nanoseconds. */
 	return now.tv_sec - i->atime.tv_sec > 7 * 86400 ||
-		ns_between(i->atime, now) >= (int64_t)RELATIME_NS;
+	       ns_between(i->atime, now) >= (int64_t)RELATIME_NS;
 }
 
 /* Whether an operation would get its index memory at once: a read never waits for that. */
 static bool index_has_room(struct vfs_engine *e)
 {
 	return budget_used(e->o.budget, BUDGET_MEMTABLE) <
-		budget_limit(e->o.budget, BUDGET_MEMTABLE) / 2;
+	       budget_limit(e->o.budget, BUDGET_MEMTABLE) / 2;
 }
 
 void attr_accessed(struct vfs_file *f)
@@ -252,7 +253,8 @@ void attr_accessed(struct vfs_file *f)
 	rwlock_unlock(&i->lock);
 	if (!wanted || !index_has_room(e))
 		return;
-	/* Lazy: rides along with the next change of anything; an error costs an access time and nothing else. */
+	/* Lazy: rides along with the next change of anything; an error costs an access time and
+	 * nothing else. */
 	if (op_begin(&op, e) == 0) {
 		op.lazy = true;
 		op_add(&op, i);

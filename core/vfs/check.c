@@ -53,7 +53,8 @@ static bool prepend(char *out, size_t *at, struct slice name)
 /* Under which name `dir` has `child`: prepends it. */
 static bool prepend_name(struct check *c, uint64_t dir, uint64_t child, char *out, size_t *at)
 {
-	struct key low = key_kind_first(dir, KEY_DIRENT), high = key_kind_first(dir, KEY_DIRENT + 1);
+	struct key low = key_kind_first(dir, KEY_DIRENT),
+		   high = key_kind_first(dir, KEY_DIRENT + 1);
 	struct index_scan *s;
 	struct record rec;
 	struct key_parts k;
@@ -61,7 +62,8 @@ static bool prepend_name(struct check *c, uint64_t dir, uint64_t child, char *ou
 	uint8_t type;
 	bool found = false;
 
-	if (index_scan_open(c->engine->index, GROUP_NOW, key_slice(&low), key_slice(&high), 0, &s, NULL) < 0)
+	if (index_scan_open(c->engine->index, GROUP_NOW, key_slice(&low), key_slice(&high), 0, &s,
+		    NULL) < 0)
 		return false;
 	while (!found && index_scan_next(s, &rec, NULL) > 0)
 		if (dirent_value_decode(rec.value, &inode, &type) == 0 && inode == child &&
@@ -81,9 +83,11 @@ const char *check_path(struct check *c, uint64_t dir, struct slice name, char ou
 	for (unsigned depth = 0; dir != INODE_ROOT && depth < DEPTH_MAX; depth++) {
 		const struct check_inode *i = check_find(c, dir);
 
-		if (!i || i->type != IFTODT(S_IFDIR) || !prepend_name(c, i->parent, dir, out, &at)) {
+		if (!i || i->type != IFTODT(S_IFDIR) ||
+			!prepend_name(c, i->parent, dir, out, &at)) {
 			char lost[32];
-			int len = snprintf(lost, sizeof(lost), "(inode %llu)", (unsigned long long)dir);
+			int len = snprintf(
+				lost, sizeof(lost), "(inode %llu)", (unsigned long long)dir);
 
 			(void)prepend(out, &at, SLICE(lost, (size_t)len));
 			break;
@@ -97,29 +101,52 @@ const char *check_path(struct check *c, uint64_t dir, struct slice name, char ou
 
 /* ---- the whole ---- */
 
+/* Damage that ends a pass is a finding; what other passes can tell is told all the same. */
+static int tolerate(struct check *c, int r, const char *what)
+{
+	struct error e = {0};
+
+	if (r != -EBADMSG)
+		return r;
+	if (c->err)
+		e = *c->err;
+	check_finding(c, "%s: %s", what, error_text(&e, r));
+	if (c->err)
+		*c->err = (struct error){0};
+	return 0;
+}
+
+static int check_metadata(struct check *c)
+{
+	int r = check_collect(c);
+
+	if (r == 0)
+		r = check_entries(c);
+	if (r == 0)
+		r = check_orphans(c);
+	if (r == 0)
+		check_shape(c);
+	if (r == 0)
+		r = check_counters(c);
+	return r;
+}
+
 int vfs_check(struct vfs_engine *e, const struct check_options *o, struct check_result *ret,
 	struct error *err)
 {
-	struct check c = {.engine = e, .o = o, .result = ret, .err = err};
+	struct error own = {0};
+	struct check c = {.engine = e, .o = o, .result = ret, .err = err ? err : &own};
 	int r;
 
 	*ret = (struct check_result){0};
 	/* What is only in memory goes into the index first. */
-	r = engine_sync(&e->vfs, err);
+	r = engine_sync(&e->vfs, c.err);
 	if (r == 0)
-		r = check_collect(&c);
+		r = tolerate(&c, check_metadata(&c), "the index");
 	if (r == 0)
-		r = check_entries(&c);
-	if (r == 0)
-		r = check_orphans(&c);
-	if (r == 0)
-		check_shape(&c);
-	if (r == 0)
-		r = check_counters(&c);
-	if (r == 0)
-		r = check_live_bytes(&c);
+		r = tolerate(&c, check_live_bytes(&c), "counting live bytes");
 	if (r == 0 && o->data)
-		r = check_frames(&c);
+		r = tolerate(&c, check_frames(&c), "reading frames");
 	free(c.inodes);
 	return r;
 }

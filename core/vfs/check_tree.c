@@ -12,11 +12,11 @@ typedef unsigned long long ull;
 
 struct collecting {
 	struct check *c;
-	uint64_t number;	/* whose records are being read; 0 = before the first */
-	bool have_inode;	/* and its inode record was there and sound */
-	bool told;		/* that it was not */
+	uint64_t number; /* whose records are being read; 0 = before the first */
+	bool have_inode; /* and its inode record was there and sound */
+	bool told;	 /* that it was not */
 	uint64_t last_cookie;
-	uint64_t allocated;	/* by chunks so far */
+	uint64_t allocated; /* by chunks so far */
 	bool is_inline;
 };
 
@@ -32,8 +32,8 @@ static void finish_number(struct collecting *w)
 
 	if (!i || i->type != DT_REG || w->is_inline || i->allocated == w->allocated)
 		return;
-	check_finding(w->c, "inode %llu: %llu bytes allocated, but its extents hold %llu", (ull)i->number,
-		(ull)i->allocated, (ull)w->allocated);
+	check_finding(w->c, "inode %llu: %llu bytes allocated, but its extents hold %llu",
+		(ull)i->number, (ull)i->allocated, (ull)w->allocated);
 }
 
 static int add_inode(struct collecting *w, uint64_t number, const struct inode_record *r)
@@ -90,7 +90,8 @@ static void collect_entry(struct collecting *w, const struct record *rec, const 
 		return;
 	}
 	if (dirent_value_decode(rec->value, &inode, &type) < 0)
-		check_finding(c, "%s: the entry is damaged", check_path(c, k->inode, k->name, path));
+		check_finding(
+			c, "%s: the entry is damaged", check_path(c, k->inode, k->name, path));
 	hashed = name_cookie(&c->engine->hash, k->name);
 	if (k->a < hashed || k->a >= hashed + COOKIE_SLOTS)
 		check_finding(c, "%s: the cookie is not that of the name",
@@ -125,15 +126,18 @@ static int collect_chunk(struct collecting *w, const struct record *rec, const s
 	if (r == -ENOMEM)
 		return error_set(c->err, r, "no memory for a chunk");
 	if (r < 0) {
-		check_finding(c, "inode %llu: the extents of chunk %llu are damaged", (ull)k->inode, (ull)k->a);
+		check_finding(c, "inode %llu: the extents of chunk %llu are damaged", (ull)k->inode,
+			(ull)k->a);
 		return 0;
 	}
 	c->result->extents += chunk.n;
 	last = chunk.n ? &chunk.extents[chunk.n - 1] : NULL;
 	if (last && (k->a > INT64_MAX / CHUNK_BYTES ||
-			k->a * CHUNK_BYTES + last->offset + last->len > end_of(i, last)))
-		check_finding(c, "inode %llu: chunk %llu has an extent of form %d at %u+%u beyond the end of the file (%llu bytes)",
-			(ull)k->inode, (ull)k->a, (int)last->form, last->offset, last->len, (ull)i->size);
+			    k->a * CHUNK_BYTES + last->offset + last->len > end_of(i, last)))
+		check_finding(c,
+			"inode %llu: chunk %llu has an extent of form %d at %u+%u beyond the end of the file (%llu bytes)",
+			(ull)k->inode, (ull)k->a, (int)last->form, last->offset, last->len,
+			(ull)i->size);
 	w->allocated += chunk_allocated(&chunk);
 	chunk_done(&chunk);
 	return 0;
@@ -155,7 +159,8 @@ static int collect_record(struct collecting *w, const struct record *rec)
 		return collect_inode(w, rec, k.inode);
 	if (!w->have_inode) {
 		if (!w->told)
-			check_finding(w->c, "inode %llu: there are records of it, but no inode", (ull)k.inode);
+			check_finding(w->c, "inode %llu: there are records of it, but no inode",
+				(ull)k.inode);
 		w->told = true;
 		return 0;
 	}
@@ -170,7 +175,8 @@ static int scan_inodes(struct check *c, struct index_scan **ret)
 {
 	struct key low = key_kind_first(INODE_ROOT, 0), high = key_kind_first(INODE_MAX + 1, 0);
 
-	return index_scan_open(c->engine->index, GROUP_NOW, key_slice(&low), key_slice(&high), 0, ret, c->err);
+	return index_scan_open(
+		c->engine->index, GROUP_NOW, key_slice(&low), key_slice(&high), 0, ret, c->err);
 }
 
 int check_collect(struct check *c)
@@ -214,7 +220,8 @@ static void check_entry(struct check *c, const struct key_parts *k, uint64_t ino
 	if (dir)
 		dir->subdirs++;
 	if (inode == INODE_ROOT || child->found > 1)
-		check_finding(c, "%s: a directory with a second name", check_path(c, k->inode, k->name, path));
+		check_finding(c, "%s: a directory with a second name",
+			check_path(c, k->inode, k->name, path));
 	else if (child->parent != k->inode)
 		check_finding(c, "%s: \"..\" is inode %llu, but the directory is in inode %llu",
 			check_path(c, k->inode, k->name, path), (ull)child->parent, (ull)k->inode);
@@ -243,7 +250,8 @@ int check_entries(struct check *c)
 
 enum mark { MARK_NONE, MARK_CLIMBING, MARK_ROOTED };
 
-/* Climbs from a directory to the root, or to one that is known to reach it. False: it ends elsewhere. */
+/* Climbs from a directory to the root, or to one that is known to reach it. False: it ends
+ * elsewhere. */
 static bool climb(struct check *c, struct check_inode *from, enum mark leave)
 {
 	struct check_inode *i = from;
@@ -267,13 +275,15 @@ static void check_links(struct check *c, const struct check_inode *i)
 		if (!i->orphan)
 			check_finding(c, "inode %llu: no entry names it", (ull)i->number);
 		else if (i->nlink)
-			check_finding(c, "inode %llu: an orphan with %u links", (ull)i->number, i->nlink);
+			check_finding(
+				c, "inode %llu: an orphan with %u links", (ull)i->number, i->nlink);
 		return;
 	}
 	if (i->orphan)
 		check_finding(c, "inode %llu: an orphan record, but it has a name", (ull)i->number);
 	if (i->nlink != should)
-		check_finding(c, "inode %llu: %u links recorded, %u found", (ull)i->number, i->nlink, should);
+		check_finding(c, "inode %llu: %u links recorded, %u found", (ull)i->number,
+			i->nlink, should);
 }
 
 void check_shape(struct check *c)
@@ -290,7 +300,8 @@ void check_shape(struct check *c)
 		check_links(c, i);
 		if (i->type == DT_DIR && !i->orphan && i->mark != MARK_ROOTED &&
 			!climb(c, i, MARK_NONE))
-			check_finding(c, "inode %llu: a directory that does not hang on the root (a ring, or a lost parent)",
+			check_finding(c,
+				"inode %llu: a directory that does not hang on the root (a ring, or a lost parent)",
 				(ull)i->number);
 	}
 }

@@ -90,10 +90,11 @@ static int check_usage(struct check *c)
 	for (size_t k = 0; k < c->n; k++)
 		bytes += (int64_t)c->inodes[k].allocated;
 	if (u.bytes != bytes)
-		check_finding(c, "the usage counter says %lld bytes, the inodes %lld", (long long)u.bytes,
-			(long long)bytes);
+		check_finding(c, "the usage counter says %lld bytes, the inodes %lld",
+			(long long)u.bytes, (long long)bytes);
 	if (u.inodes != (int64_t)c->n)
-		check_finding(c, "the usage counter says %lld inodes, there are %zu", (long long)u.inodes, c->n);
+		check_finding(c, "the usage counter says %lld inodes, there are %zu",
+			(long long)u.inodes, c->n);
 	return 0;
 }
 
@@ -106,13 +107,15 @@ int check_counters(struct check *c)
 		r = read_number(c, COUNTER_NEXT_INODE, &next);
 	/* The root's number is given without a counter. */
 	if (r == 0 && highest > INODE_ROOT && next <= highest)
-		check_finding(c, "the next inode number is %llu, but %llu exists", (ull)next, (ull)highest);
+		check_finding(c, "the next inode number is %llu, but %llu exists", (ull)next,
+			(ull)highest);
 	return r;
 }
 
 /* ---- live bytes ---- */
 
-static void bad_segment(void *arg, uint64_t epoch, uint64_t sequence, int64_t counted, int64_t recorded)
+static void bad_segment(
+	void *arg, uint64_t epoch, uint64_t sequence, int64_t counted, int64_t recorded)
 {
 	check_finding(arg, "segment %llu/%llu: %lld live bytes recorded, %lld found", (ull)epoch,
 		(ull)sequence, (long long)recorded, (long long)counted);
@@ -142,9 +145,15 @@ static void bad_frame(void *arg, const struct extent *e, uint64_t chunk, const c
 {
 	struct frame_arg *f = arg;
 
-	check_finding(f->c, "inode %llu: bytes at %llu cannot be read: segment %llu/%llu frame %llu: %s",
-		(ull)f->inode, (ull)(chunk * CHUNK_BYTES + e->offset), (ull)e->epoch, (ull)e->sequence,
-		(ull)e->ordinal, why);
+	if (!e) {
+		check_finding(f->c, "inode %llu: chunk %llu cannot be read: %s", (ull)f->inode,
+			(ull)chunk, why);
+		return;
+	}
+	check_finding(f->c,
+		"inode %llu: bytes at %llu cannot be read: segment %llu/%llu frame %llu: %s",
+		(ull)f->inode, (ull)(chunk * CHUNK_BYTES + e->offset), (ull)e->epoch,
+		(ull)e->sequence, (ull)e->ordinal, why);
 }
 
 int check_frames(struct check *c)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Making things: create, mknod, mkdir, symlink. One function does it; the four say what is to be made. */
+/* Making things: create, mknod, mkdir, symlink. One function does it; the four say what is to be
+ * made. */
 #include "core/base/cleanup.h"
 #include "core/vfs/handle.h"
 #include "core/vfs/lookup.h"
@@ -8,16 +9,17 @@
 #include <stdlib.h>
 
 /* What is to be made. */
-struct template {
+struct template
+{
 	uint32_t mode; /* with its type */
 	uint64_t rdev;
-	struct slice target; /* of a symlink */
+	struct slice target;   /* of a symlink */
 	struct vfs_file *file; /* opens it when not NULL */
 };
 
 /* Whether the locked directory takes one more entry. */
-static int may_insert(const struct inode *dir, const struct vfs_cred *c, const struct dir_slot *slot,
-	uint32_t mode)
+static int may_insert(const struct inode *dir, const struct vfs_cred *c,
+	const struct dir_slot *slot, uint32_t mode)
 {
 	struct perm_node n = inode_perm(dir);
 	int r;
@@ -69,10 +71,11 @@ static void apply(struct op *op, struct inode *dir, const struct dir_slot *slot,
 }
 
 /*
- * One attempt with `i`, which has no number yet; when it got one (also on failure) it belongs to the table. 0, -EAGAIN, or final.
+ * One attempt with `i`, which has no number yet; when it got one (also on failure) it belongs to
+ * the table. 0, -EAGAIN, or final.
  */
-static int attempt_make(struct op *op, struct inode *dir, const struct vfs_cred *c, struct dir_slot *slot,
-	struct inode *i, const struct template *t)
+static int attempt_make(struct op *op, struct inode *dir, const struct vfs_cred *c,
+	struct dir_slot *slot, struct inode *i, const struct template *t)
 {
 	struct perm_node n;
 	uint64_t number;
@@ -103,8 +106,9 @@ static int attempt_make(struct op *op, struct inode *dir, const struct vfs_cred 
 }
 
 /* -EEXIST also tells the caller what is there: *ret_existing, with a reference. Takes nothing. */
-static int make(struct vfs_engine *e, const struct vfs_cred *c, struct inode *dir, struct slice name,
-	const struct template *t, struct vfs_attr *ret, struct inode **ret_existing)
+static int make(struct vfs_engine *e, const struct vfs_cred *c, struct inode *dir,
+	struct slice name, const struct template *t, struct vfs_attr *ret,
+	struct inode **ret_existing)
 {
 	struct inode *i = make_inode(e, t), *existing = NULL;
 	struct dir_slot slot;
@@ -137,8 +141,8 @@ static int make(struct vfs_engine *e, const struct vfs_cred *c, struct inode *di
 	return r;
 }
 
-static int make_named(struct vfs *v, const struct vfs_cred *c, uint64_t dir_number, struct slice name,
-	const struct template *t, struct vfs_attr *ret)
+static int make_named(struct vfs *v, const struct vfs_cred *c, uint64_t dir_number,
+	struct slice name, const struct template *t, struct vfs_attr *ret)
 {
 	struct vfs_engine *e = engine_of(v);
 	CLEANUP(inode_unref_p) struct inode *dir = NULL;
@@ -209,7 +213,8 @@ static int open_existing(struct vfs *v, const struct vfs_cred *c, struct inode *
 }
 
 int engine_create(struct vfs *v, const struct vfs_cred *c, uint64_t dir_number, struct slice name,
-	uint32_t mode, int flags, struct vfs_attr *ret, struct vfs_file **ret_file, bool *ret_created)
+	uint32_t mode, int flags, struct vfs_attr *ret, struct vfs_file **ret_file,
+	bool *ret_created)
 {
 	struct vfs_engine *e = engine_of(v);
 	CLEANUP(inode_unref_p) struct inode *dir = NULL;

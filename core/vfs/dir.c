@@ -102,7 +102,8 @@ int dir_find(struct inode *dir, struct slice name, struct dir_slot *ret)
 	struct vfs_engine *e = dir->engine;
 	int r;
 
-	/* Read before the scan: whoever changes an entry raises it after the index has the change. */
+	/* Read before the scan: whoever changes an entry raises it after the index has the change.
+	 */
 	ret->version = atomic_load_explicit(&dir->entries_version, memory_order_acquire);
 	r = dir_scan(e->index, &e->hash, dir->number, name, 0, ret);
 	return r < 0 ? engine_read_error(r) : 0;
@@ -130,7 +131,8 @@ int dir_recheck(struct inode *dir, struct dir_slot *slot)
 
 int dir_is_empty(struct index *ix, uint64_t dir, unsigned flags)
 {
-	struct key low = key_kind_first(dir, KEY_DIRENT), high = key_kind_first(dir, KEY_DIRENT + 1);
+	struct key low = key_kind_first(dir, KEY_DIRENT),
+		   high = key_kind_first(dir, KEY_DIRENT + 1);
 	struct index_scan *s;
 	struct record rec;
 	int r = index_scan_open(ix, GROUP_NOW, key_slice(&low), key_slice(&high), flags, &s, NULL);

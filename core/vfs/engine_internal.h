@@ -2,7 +2,8 @@
 #ifndef CORE_VFS_ENGINE_INTERNAL_H
 #define CORE_VFS_ENGINE_INTERNAL_H
 /*
- * What the files of core/vfs share: the engine, and the members of its operations table (engine.c lists them).
+ * What the files of core/vfs share: the engine, and the members of its operations table (engine.c
+ * lists them).
  */
 #include "core/base/planted.h"
 #include "core/vfs/alloc.h"
@@ -35,7 +36,7 @@ struct vfs_engine {
 	/* atomic */
 	_Atomic bool stopping;
 	_Atomic uint64_t last_changed; /* the newest group in which something changed */
-	_Atomic uint64_t lazy_group;   /* the newest group with access times that ask for no commit */
+	_Atomic uint64_t lazy_group; /* the newest group with access times that ask for no commit */
 	_Atomic uint64_t changes, longest_wait_ms, open_files, orphans;
 };
 
@@ -56,7 +57,8 @@ void engine_raise(_Atomic uint64_t *max, uint64_t value);
 int engine_lookup(struct vfs *v, const struct vfs_cred *c, uint64_t dir, struct slice name,
 	struct vfs_attr *ret);
 int engine_create(struct vfs *v, const struct vfs_cred *c, uint64_t dir, struct slice name,
-	uint32_t mode, int flags, struct vfs_attr *ret, struct vfs_file **ret_file, bool *ret_created);
+	uint32_t mode, int flags, struct vfs_attr *ret, struct vfs_file **ret_file,
+	bool *ret_created);
 int engine_mknod(struct vfs *v, const struct vfs_cred *c, uint64_t dir, struct slice name,
 	uint32_t mode, uint64_t rdev, struct vfs_attr *ret);
 int engine_mkdir(struct vfs *v, const struct vfs_cred *c, uint64_t dir, struct slice name,
@@ -75,8 +77,8 @@ int engine_setattr(struct vfs *v, const struct vfs_cred *c, uint64_t inode, stru
 	unsigned set, const struct vfs_attr *in, struct vfs_attr *ret);
 int engine_access(struct vfs *v, const struct vfs_cred *c, uint64_t inode, int mask);
 int engine_statfs(struct vfs *v, struct vfs_statfs *ret);
-int engine_open(struct vfs *v, const struct vfs_cred *c, uint64_t inode, int flags,
-	struct vfs_file **ret);
+int engine_open(
+	struct vfs *v, const struct vfs_cred *c, uint64_t inode, int flags, struct vfs_file **ret);
 void engine_release(struct vfs *v, struct vfs_file *f);
 int64_t engine_read(struct vfs *v, struct vfs_file *f, uint64_t offset, void *buf, size_t len);
 int64_t engine_write(struct vfs *v, const struct vfs_cred *c, struct vfs_file *f, uint64_t offset,

@@ -21,7 +21,8 @@ static int open_mask(int flags)
 	return mask;
 }
 
-/* Kinds that are opened here: devices, pipes and sockets are the kernel's, links are followed by who asks. */
+/* Kinds that are opened here: devices, pipes and sockets are the kernel's, links are followed by
+ * who asks. */
 static int check_kind(const struct inode *i, int flags)
 {
 	switch (i->mode & S_IFMT) {
@@ -94,8 +95,8 @@ static int open_plain(const struct vfs_cred *c, struct inode *i, struct vfs_file
 	return r;
 }
 
-int engine_open(struct vfs *v, const struct vfs_cred *c, uint64_t inode, int flags,
-	struct vfs_file **ret)
+int engine_open(
+	struct vfs *v, const struct vfs_cred *c, uint64_t inode, int flags, struct vfs_file **ret)
 {
 	struct vfs_engine *e = engine_of(v);
 	CLEANUP(inode_unref_p) struct inode *i = NULL;
@@ -237,7 +238,8 @@ static int write_once(struct inode *i, struct writing *w, uint64_t *ret_group)
 		}
 		if (w->offset > VFS_FILE_MAX || w->len > VFS_FILE_MAX - w->offset)
 			return -EFBIG;
-		r = attempt_write(i, w, ret_group); /* somebody else's append went before: one of us always succeeds */
+		r = attempt_write(i, w, ret_group); /* somebody else's append went before: one of us
+						       always succeeds */
 	} while (r == -EAGAIN);
 	return r;
 }
@@ -247,7 +249,12 @@ int64_t engine_write(struct vfs *v, const struct vfs_cred *c, struct vfs_file *f
 {
 	struct vfs_engine *e = engine_of(v);
 	struct inode *i = f->inode;
-	struct writing w = {.cred = c, .file = f, .offset = offset, .parts = parts, .nparts = nparts, .flags = flags};
+	struct writing w = {.cred = c,
+		.file = f,
+		.offset = offset,
+		.parts = parts,
+		.nparts = nparts,
+		.flags = flags};
 	uint64_t group = 0;
 	int r = engine_enter(e);
 
@@ -299,8 +306,10 @@ int engine_flush(struct vfs *v, struct vfs_file *f)
 {
 	struct vfs_engine *e = engine_of(v);
 
-	/* What a fenced writer still held will never be stored, and this file may have a part in it. */
-	if (!e->log || !log_fenced(e->log) || !handle_writable(f) || atomic_exchange(&f->told, true))
+	/* What a fenced writer still held will never be stored, and this file may have a part in
+	 * it. */
+	if (!e->log || !log_fenced(e->log) || !handle_writable(f) ||
+		atomic_exchange(&f->told, true))
 		return 0;
 	return -ESTALE;
 }

@@ -2,9 +2,10 @@
 #ifndef CORE_VFS_HANDLE_H
 #define CORE_VFS_HANDLE_H
 /*
- * Open files, and what remains of files that lost their last name while open: orphans. An orphan has a record in the index from the
- * group that took its last name; the last close removes inode, bytes and record in one group. What a crash
- * left is removed by a background thread after the next start.
+ * Open files, and what remains of files that lost their last name while open: orphans. An orphan
+ * has a record in the index from the group that took its last name; the last close removes inode,
+ * bytes and record in one group. What a crash left is removed by a background thread after the next
+ * start.
  */
 #include "core/vfs/engine_internal.h"
 
@@ -33,7 +34,8 @@ static inline bool handle_writable(const struct vfs_file *f)
 	return (f->flags & O_ACCMODE) != O_RDONLY;
 }
 
-/* Whether a user may still meet this inode: it has a name, or is open. Lock held at least shared. */
+/* Whether a user may still meet this inode: it has a name, or is open. Lock held at least shared.
+ */
 bool handle_alive(const struct inode *i);
 
 /* Starts the thread that removes orphans of former runs. 0, -EAGAIN, -ENOMEM. */

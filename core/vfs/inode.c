@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * The inode cache: finding, loading, evicting. Eviction is a clock per shard whose hand takes two inodes for each one that comes while the
- * cache is above its limit; one that was found only once goes before one that was found again.
+ * The inode cache: finding, loading, evicting. Eviction is a clock per shard whose hand takes two
+ * inodes for each one that comes while the cache is above its limit; one that was found only once
+ * goes before one that was found again.
  */
 #include "core/vfs/inode.h"
 #include "core/vfs/engine_internal.h"
@@ -96,7 +97,8 @@ void inode_unref(struct inode *i)
 
 	if (!i)
 		return;
-	/* Whoever evicts looks at refs under the shard's lock; from here on the inode may be gone. */
+	/* Whoever evicts looks at refs under the shard's lock; from here on the inode may be gone.
+	 */
 	old = atomic_fetch_sub_explicit(&i->refs, 1, memory_order_release);
 	assert(old > 0);
 }
@@ -113,7 +115,7 @@ uint64_t inode_size_of(const struct file_data *f)
 static bool over_limit(struct vfs_engine *e)
 {
 	return atomic_load_explicit(&e->table.bytes, memory_order_relaxed) > e->table.limit_bytes ||
-		budget_excess(e->o.budget, BUDGET_CACHE) > 0;
+	       budget_excess(e->o.budget, BUDGET_CACHE) > 0;
 }
 
 static void evict_locked(struct inode_shard *s, unsigned want, struct list *victims)
@@ -379,7 +381,8 @@ int inode_insert(struct inode *i, uint64_t number)
 
 /* ---- a follower's refresh, and the end ---- */
 
-/* An inode number never stands for another type or target; tags are read again when the inode is. */
+/* An inode number never stands for another type or target; tags are read again when the inode is.
+ */
 static void adopt_again(struct inode *i, const struct inode_record *r, uint64_t newest)
 {
 	uint64_t encoded = i->data.encoded;
@@ -394,7 +397,8 @@ static void adopt_again(struct inode *i, const struct inode_record *r, uint64_t 
 		i->gone = true; /* no memory for the bytes: better no file than an empty one */
 }
 
-/* The view moved: what is stored now replaces what the inode says. Stays as it is where it cannot be read. */
+/* The view moved: what is stored now replaces what the inode says. Stays as it is where it cannot
+ * be read. */
 static void reload(struct inode *i)
 {
 	CLEANUP(buf_done) struct buf value = BUF_INIT;
@@ -466,7 +470,8 @@ static uint64_t allocated_bytes(const struct inode *i)
 	if (S_ISDIR(i->mode))
 		return 4096;
 	if (S_ISREG(i->mode))
-		/* Programs take a file without blocks for one hole: inline bytes show as sectors. */
+		/* Programs take a file without blocks for one hole: inline bytes show as sectors.
+		 */
 		n = i->data.is_inline && i->data.allocated < i->size ? i->size : i->data.allocated;
 	return (n + 511) & ~511ull;
 }

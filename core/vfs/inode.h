@@ -2,12 +2,13 @@
 #ifndef CORE_VFS_INODE_H
 #define CORE_VFS_INODE_H
 /*
- * Inodes in memory, and the cache that holds them: shards by number, one small lock each. An inode is found or loaded by
- * inode_get and stays while somebody has a reference; without one, and unchanged since its last encoding, it may be evicted.
- * What keeps a changed inode is the reference of its group's list (op.h); what keeps one with dirty bytes, that of data.
+ * Inodes in memory, and the cache that holds them: shards by number, one small lock each. An inode
+ * is found or loaded by inode_get and stays while somebody has a reference; without one, and
+ * unchanged since its last encoding, it may be evicted. What keeps a changed inode is the reference
+ * of its group's list (op.h); what keeps one with dirty bytes, that of data.
  *
- * Loading happens outside all locks and once: who comes second waits for the first. So a stored record that was read before
- * a change can never overwrite the changed inode.
+ * Loading happens outside all locks and once: who comes second waits for the first. So a stored
+ * record that was read before a change can never overwrite the changed inode.
  */
 #include "core/base/cleanup.h"
 #include "core/base/list.h"
@@ -29,7 +30,8 @@ struct inode {
 	_Atomic uint32_t refs;
 	_Atomic bool hot;		  /* found again since the clock hand passed */
 	_Atomic uint32_t opens;		  /* open files; rises only under `lock` */
-	_Atomic uint64_t entries_version; /* of a directory: counts changes of entries, after they are in the index */
+	_Atomic uint64_t entries_version; /* of a directory: counts changes of entries, after they
+					     are in the index */
 	/* guarded by the shard's lock */
 	struct list clock;
 	enum inode_state state;
@@ -49,17 +51,19 @@ struct inode {
 	struct buf tags;       /* as stored */
 	struct file_data data; /* regular files only */
 	/* guarded by lock; `group` and `changed` also by the engine's groups_lock */
-	struct group *group;	 /* changed in it and not encoded yet; NULL = clean */
-	struct list changed;	 /* in the list of that group */
-	size_t reserved;	 /* index bytes kept in that group for the encoding */
-	uint8_t *room;		 /* where to encode; NULL = the stack is enough */
-	/* guarded by lock, the list by groups_lock: encoded on touch into a group that is still closing */
+	struct group *group; /* changed in it and not encoded yet; NULL = clean */
+	struct list changed; /* in the list of that group */
+	size_t reserved;     /* index bytes kept in that group for the encoding */
+	uint8_t *room;	     /* where to encode; NULL = the stack is enough */
+	/* guarded by lock, the list by groups_lock: encoded on touch into a group that is still
+	 * closing */
 	struct list touched;
-	int64_t moved;		 /* sum of what operations did to data.allocated */
-	int64_t touched_offset;	 /* data.allocated - moved when it was encoded */
+	int64_t moved;		/* sum of what operations did to data.allocated */
+	int64_t touched_offset; /* data.allocated - moved when it was encoded */
 };
 
-/* Bits of `change` that count within a group. A loaded inode takes the highest, so that `change` never goes back. */
+/* Bits of `change` that count within a group. A loaded inode takes the highest, so that `change`
+ * never goes back. */
 #define INODE_CHANGE_SHIFT 20
 /* Records up to this many bytes are encoded on the stack. */
 #define INODE_STACK_ROOM 8192
@@ -84,31 +88,33 @@ void inode_table_done(struct vfs_engine *e);
 void inode_table_refresh(struct vfs_engine *e);
 
 /*
- * The inode with a reference. Waits for the store when it is not in memory; no locks may be held. -ESTALE: there is none;
- * -EBADMSG; -EIO; -ENOMEM.
+ * The inode with a reference. Waits for the store when it is not in memory; no locks may be held.
+ * -ESTALE: there is none; -EBADMSG; -EIO; -ENOMEM.
  */
 int inode_get(struct vfs_engine *e, uint64_t number, struct inode **ret);
 /* The same, only if it is in memory now; NULL otherwise. Never waits. */
 struct inode *inode_find(struct vfs_engine *e, uint64_t number);
-void inode_ref(struct inode *i); /* by who has one */
+void inode_ref(struct inode *i);   /* by who has one */
 void inode_unref(struct inode *i); /* NULL is fine; never frees at once */
 
 /*
- * A new inode, not in the table yet, with one reference; mode, owner, times are the caller's to set. NULL on ENOMEM.
- * inode_free is for one that never got into the table.
+ * A new inode, not in the table yet, with one reference; mode, owner, times are the caller's to
+ * set. NULL on ENOMEM. inode_free is for one that never got into the table.
  */
 struct inode *inode_new(struct vfs_engine *e, uint32_t mode);
 void inode_free(struct inode *i); /* NULL is fine */
-/* Gives it its number, locks it exclusively and puts it into the table. 0; -ENOMEM, -EBADMSG (the number is in use):
- * it is as before. */
+/* Gives it its number, locks it exclusively and puts it into the table. 0; -ENOMEM, -EBADMSG (the
+ * number is in use): it is as before. */
 int inode_insert(struct inode *i, uint64_t number);
 
 /* Lock held at least shared. */
 void inode_attr(const struct inode *i, struct vfs_attr *ret);
 struct perm_node inode_perm(const struct inode *i);
-/* Index bytes that encoding may take, key included, when inline data grow to `inline_len` at most. */
+/* Index bytes that encoding may take, key included, when inline data grow to `inline_len` at most.
+ */
 size_t inode_encode_bound(const struct inode *i, size_t inline_len);
-/* Puts the record (or the deletion of one that is gone) into `g`; returns the bytes of key and value. Lock held exclusively. */
+/* Puts the record (or the deletion of one that is gone) into `g`; returns the bytes of key and
+ * value. Lock held exclusively. */
 size_t inode_encode(struct inode *i, struct index_group *g);
 /* `size` for data_read. */
 uint64_t inode_size_of(const struct file_data *f);

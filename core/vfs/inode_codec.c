@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Inode records. Everything that a decoded record says about itself is checked here, so that the layers above may rely on it:
- * a type that exists, nanoseconds in range, inline data only of regular files and as long as the file, a target exactly
- * for symlinks, a parent exactly for directories.
+ * Inode records. Everything that a decoded record says about itself is checked here, so that the
+ * layers above may rely on it: a type that exists, nanoseconds in range, inline data only of
+ * regular files and as long as the file, a target exactly for symlinks, a parent exactly for
+ * directories.
  */
 #include "core/vfs/inode_codec.h"
 #include "core/base/bytes.h"

@@ -2,7 +2,8 @@
 #ifndef CORE_VFS_INODE_CODEC_H
 #define CORE_VFS_INODE_CODEC_H
 /*
- * Inode records and directory entry values to bytes and back (inode_format.h). Pure. Decoders take any bytes: -EBADMSG.
+ * Inode records and directory entry values to bytes and back (inode_format.h). Pure. Decoders take
+ * any bytes: -EBADMSG.
  */
 #include "core/base/buf.h"
 #include "core/vfs/inode_format.h"
@@ -20,7 +21,8 @@ struct inode_record {
 
 /* The most that inode_record_encode() may write, whatever the numbers are. */
 size_t inode_record_bound(size_t inline_len, size_t symlink_len, size_t tags_len);
-/* Writes the record to `out`, which has room for the bound of its lengths; returns how many bytes. Never fails. */
+/* Writes the record to `out`, which has room for the bound of its lengths; returns how many bytes.
+ * Never fails. */
 size_t inode_record_encode(const struct inode_record *r, uint8_t *out);
 /* The slices of *ret borrow from `value`. 0, -EBADMSG; -EPROTONOSUPPORT an unknown version. */
 int inode_record_decode(struct slice value, struct inode_record *ret);

@@ -15,8 +15,8 @@
  */
 
 #define INODE_VERSION 1
-#define INODE_INLINE_MAX 2048	/* bytes */
-#define INODE_SYMLINK_MAX 4095	/* bytes */
+#define INODE_INLINE_MAX 2048  /* bytes */
+#define INODE_SYMLINK_MAX 4095 /* bytes */
 
 enum inode_tag {
 	INODE_TAG_ACCESS_ACL = 1,

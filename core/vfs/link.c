@@ -154,7 +154,8 @@ static void apply_removal(struct op *op, struct inode *dir, struct removal *m)
 		op_drop(op, child, TAKE(m->reserve));
 }
 
-static int attempt_removal(struct op *op, const struct vfs_cred *c, struct inode *dir, struct removal *m)
+static int attempt_removal(
+	struct op *op, const struct vfs_cred *c, struct inode *dir, struct removal *m)
 {
 	int r;
 
@@ -176,8 +177,8 @@ static int attempt_removal(struct op *op, const struct vfs_cred *c, struct inode
 	return r;
 }
 
-static int remove_entry(struct vfs *v, const struct vfs_cred *c, uint64_t dir_number, struct slice name,
-	int (*prepare)(struct removal *m))
+static int remove_entry(struct vfs *v, const struct vfs_cred *c, uint64_t dir_number,
+	struct slice name, int (*prepare)(struct removal *m))
 {
 	struct vfs_engine *e = engine_of(v);
 	CLEANUP(inode_unref_p) struct inode *dir = NULL;

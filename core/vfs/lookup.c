@@ -6,8 +6,9 @@
 
 #include <unistd.h>
 
-#define EAGER_ATTEMPTS 8    /* without a pause */
-#define MISSING_ATTEMPTS 32 /* so often an entry may name a vanished inode before it counts as damage */
+#define EAGER_ATTEMPTS 8 /* without a pause */
+#define MISSING_ATTEMPTS                                                                           \
+	32 /* so often an entry may name a vanished inode before it counts as damage */
 
 void lookup_pause(unsigned attempt)
 {

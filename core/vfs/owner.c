@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * The close of a group, as far as inodes go: every inode that was changed last in it, and that no later operation
- * encoded on touch, is encoded; then the counter of inode numbers, when the group made one.
+ * The close of a group, as far as inodes go: every inode that was changed last in it, and that no
+ * later operation encoded on touch, is encoded; then the counter of inode numbers, when the group
+ * made one.
  */
 #include "core/vfs/owner.h"
 #include "core/base/cleanup.h"
@@ -39,8 +40,8 @@ static struct inode *first_member(struct vfs_engine *e, struct group_inodes *gi)
 }
 
 /*
- * The value may be above what the group used: numbers are then left out, never given twice. It cannot be below, for every
- * operation of the group has left.
+ * The value may be above what the group used: numbers are then left out, never given twice. It
+ * cannot be below, for every operation of the group has left.
  */
 static void encode_counter(struct vfs_engine *e, struct group *g)
 {
@@ -64,8 +65,8 @@ static struct inode *pop_touched(struct vfs_engine *e, struct group_inodes *gi)
 }
 
 /*
- * A record that was encoded on touch: when its chunks were encoded, data found that a range had been counted wrongly, and
- * booked that in this group. So the record says it too.
+ * A record that was encoded on touch: when its chunks were encoded, data found that a range had
+ * been counted wrongly, and booked that in this group. So the record says it too.
  */
 static int correct(struct inode *i, struct index_group *records, int64_t by)
 {
@@ -147,7 +148,8 @@ static void owner_acked(void *arg, struct group *g)
 		forget_members(e, g, gi);
 }
 
-/* The log has ended (fenced, shut down): inodes stay as they are in memory, but no group holds them any more. */
+/* The log has ended (fenced, shut down): inodes stay as they are in memory, but no group holds them
+ * any more. */
 static void owner_dropped(void *arg, struct group *g)
 {
 	struct vfs_engine *e = arg;

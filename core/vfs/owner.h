@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #ifndef CORE_VFS_OWNER_H
 #define CORE_VFS_OWNER_H
-/* What data asks of the vfs: references of files, and at the close of a group the records of its inodes. */
+/* What data asks of the vfs: references of files, and at the close of a group the records of its
+ * inodes. */
 #include "core/data/data.h"
 
 struct vfs_engine;

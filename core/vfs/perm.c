@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Permission decisions, as Linux takes them for ext4. tests/unit/test-vfs-perm.c has them as a table. */
+/* Permission decisions, as Linux takes them for ext4. tests/unit/test-vfs-perm.c has them as a
+ * table. */
 #include "core/vfs/perm.h"
 #include "core/vfs/inode_format.h"
 
@@ -45,7 +46,8 @@ int perm_insert(const struct vfs_cred *c, const struct perm_node *dir)
 	return perm_check(c, dir, W_OK | X_OK);
 }
 
-int perm_remove(const struct vfs_cred *c, const struct perm_node *dir, const struct perm_node *child)
+int perm_remove(
+	const struct vfs_cred *c, const struct perm_node *dir, const struct perm_node *child)
 {
 	int r = perm_insert(c, dir);
 
@@ -129,7 +131,8 @@ static int check_times(const struct vfs_cred *c, const struct perm_node *n, unsi
 	return 0;
 }
 
-/* Flags that forbid a change whoever asks. Only VFS_SET_FLAGS itself passes, so that they can be taken away. */
+/* Flags that forbid a change whoever asks. Only VFS_SET_FLAGS itself passes, so that they can be
+ * taken away. */
 static int check_frozen(const struct perm_node *n, unsigned set)
 {
 	const unsigned now = VFS_SET_ATIME_NOW | VFS_SET_MTIME_NOW;

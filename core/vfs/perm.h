@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #ifndef CORE_VFS_PERM_H
 #define CORE_VFS_PERM_H
-/* Who may do what: mode bits, supplementary groups, the sticky bit, root. Pure functions, no locks, no I/O. */
+/* Who may do what: mode bits, supplementary groups, the sticky bit, root. Pure functions, no locks,
+ * no I/O. */
 #include "core/vfs/vfs.h"
 
 /* What a decision looks at. */
@@ -10,29 +11,33 @@ struct perm_node {
 };
 
 bool perm_in_group(const struct vfs_cred *c, uint32_t gid);
-/* `mask` of R_OK, W_OK, X_OK. 0, -EACCES. Root may everything but run a file that nobody may run. */
+/* `mask` of R_OK, W_OK, X_OK. 0, -EACCES. Root may everything but run a file that nobody may run.
+ */
 int perm_check(const struct vfs_cred *c, const struct perm_node *n, int mask);
 /* Whether the owner's rights are the caller's (chmod, utimes, O_NOATIME). 0, -EPERM. */
 int perm_owner(const struct vfs_cred *c, const struct perm_node *n);
 /*
- * Whether an entry for `child` may be taken out of `dir` (unlink, rmdir, both sides of a rename): search and write
- * permission, the sticky bit, the flags of both. 0, -EACCES, -EPERM.
+ * Whether an entry for `child` may be taken out of `dir` (unlink, rmdir, both sides of a rename):
+ * search and write permission, the sticky bit, the flags of both. 0, -EACCES, -EPERM.
  */
-int perm_remove(const struct vfs_cred *c, const struct perm_node *dir, const struct perm_node *child);
+int perm_remove(
+	const struct vfs_cred *c, const struct perm_node *dir, const struct perm_node *child);
 /* Whether an entry may be put into `dir`. 0, -EACCES, -EPERM (immutable). */
 int perm_insert(const struct vfs_cred *c, const struct perm_node *dir);
-/* Owner group and mode of something new in `dir`: a set-gid directory passes its group on, and the bit to directories. */
+/* Owner group and mode of something new in `dir`: a set-gid directory passes its group on, and the
+ * bit to directories. */
 uint32_t perm_new_gid(const struct vfs_cred *c, const struct perm_node *dir);
 uint32_t perm_new_mode(const struct vfs_cred *c, const struct perm_node *dir, uint32_t mode);
 /* The mode after a write or a change of owner by somebody who may not keep set-id bits. */
 uint32_t perm_kill_setid(uint32_t mode);
 /*
- * Whether vfs_setattr with this mask is allowed; `may_truncate`: an open file gives the right to change the size.
- * 0, -EPERM, -EACCES.
+ * Whether vfs_setattr with this mask is allowed; `may_truncate`: an open file gives the right to
+ * change the size. 0, -EPERM, -EACCES.
  */
 int perm_setattr(const struct vfs_cred *c, const struct perm_node *n, unsigned set,
 	const struct vfs_attr *in, bool may_truncate);
-/* The mode that a chmod to `mode` by this caller gives: no set-gid for a group that is not the caller's. */
+/* The mode that a chmod to `mode` by this caller gives: no set-gid for a group that is not the
+ * caller's. */
 uint32_t perm_chmod_mode(const struct vfs_cred *c, uint32_t gid, uint32_t mode);
 
 #endif

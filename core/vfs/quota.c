@@ -77,8 +77,8 @@ static int count_holes(struct inode *i, uint64_t size, uint64_t offset, uint64_t
 }
 
 /*
- * How much of a write is new. Preallocated ranges look like holes, so what the file has allocated bounds the answer:
- * it will not have more than its size.
+ * How much of a write is new. Preallocated ranges look like holes, so what the file has allocated
+ * bounds the answer: it will not have more than its size.
  */
 static int growth(struct inode *i, uint64_t offset, uint64_t len, uint64_t *ret)
 {
@@ -109,7 +109,8 @@ int quota_admit(struct vfs_engine *e, struct inode *i, uint64_t offset, uint64_t
 
 	if (!e->quota.max_bytes || fits(&e->quota, len))
 		return 0;
-	/* What is not acknowledged yet counts in full where it writes, and not at all where it removes. */
+	/* What is not acknowledged yet counts in full where it writes, and not at all where it
+	 * removes. */
 	if (atomic_load(&e->last_changed) > log_acked(e->log))
 		r = engine_wait_durable(e, atomic_load(&e->last_changed), NULL);
 	if (r < 0)

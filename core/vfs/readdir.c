@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Reading directories: "." and "..", then entries in the order of their cookies, in batches. A batch is copied from the index; its
- * inodes are then fetched in the order of their numbers, so that those that stand together are read together, and the
- * entries are told in the order of cookies. No lock is held over any of it: cookies never change, so an entry that stays is met exactly once.
+ * Reading directories: "." and "..", then entries in the order of their cookies, in batches. A
+ * batch is copied from the index; its inodes are then fetched in the order of their numbers, so
+ * that those that stand together are read together, and the entries are told in the order of
+ * cookies. No lock is held over any of it: cookies never change, so an entry that stays is met
+ * exactly once.
  */
 #include "core/base/cleanup.h"
 #include "core/vfs/attr.h"
@@ -125,7 +127,8 @@ static int fill(struct batch *b, const struct reading *rd, unsigned want)
 
 	b->n = 0;
 	buf_clear(&b->names);
-	r = index_scan_open(rd->e->index, GROUP_NOW, key_slice(&low), key_slice(&high), 0, &s, NULL);
+	r = index_scan_open(
+		rd->e->index, GROUP_NOW, key_slice(&low), key_slice(&high), 0, &s, NULL);
 	if (r < 0)
 		return engine_read_error(r);
 	while (b->n < want && (r = index_scan_next(s, &rec, NULL)) > 0) {
@@ -216,8 +219,12 @@ int engine_readdir(struct vfs *v, const struct vfs_cred *c, struct vfs_file *f, 
 	bool with_attr, vfs_emit_fn *emit, void *arg)
 {
 	struct vfs_engine *e = engine_of(v);
-	struct reading rd = {
-		.e = e, .dir = f->inode, .cookie = cookie, .with_attr = with_attr, .emit = emit, .arg = arg};
+	struct reading rd = {.e = e,
+		.dir = f->inode,
+		.cookie = cookie,
+		.with_attr = with_attr,
+		.emit = emit,
+		.arg = arg};
 	bool removed;
 	int r = engine_enter(e);
 

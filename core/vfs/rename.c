@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * rename. A directory that changes its parent is moved under the one rename mutex, so that the tree keeps its shape while ancestors
- * are walked: only such moves change the parent of a directory, hence no other lock is needed for the walk, and it
- * may read from the store. Everything else renames without it.
+ * rename. A directory that changes its parent is moved under the one rename mutex, so that the tree
+ * keeps its shape while ancestors are walked: only such moves change the parent of a directory,
+ * hence no other lock is needed for the walk, and it may read from the store. Everything else
+ * renames without it.
  *
- * What is replaced loses a link and, with its last one, becomes an orphan or is removed, in the same group: after a crash the
- * new name is either the old file or the new one, never nothing.
+ * What is replaced loses a link and, with its last one, becomes an orphan or is removed, in the
+ * same group: after a crash the new name is either the old file or the new one, never nothing.
  */
 #include "core/base/cleanup.h"
 #include "core/vfs/handle.h"
@@ -141,7 +142,8 @@ static int prepare_target(struct move *m)
 
 /* ---- under the locks ---- */
 
-/* Whether the caller may take `child` out of `dir`; a directory that moves away has its ".." rewritten. */
+/* Whether the caller may take `child` out of `dir`; a directory that moves away has its ".."
+ * rewritten. */
 static int may_leave(const struct move *m, const struct inode *dir, const struct inode *child,
 	const struct inode *new_dir)
 {

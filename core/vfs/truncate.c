@@ -42,7 +42,8 @@ static bool clears(const struct allocation *a)
 
 static int check_mode(const struct allocation *a)
 {
-	const unsigned plain = VFS_FALLOC_KEEP_SIZE, punch = VFS_FALLOC_PUNCH | VFS_FALLOC_KEEP_SIZE;
+	const unsigned plain = VFS_FALLOC_KEEP_SIZE,
+		       punch = VFS_FALLOC_PUNCH | VFS_FALLOC_KEEP_SIZE;
 	const unsigned zero = VFS_FALLOC_ZERO | VFS_FALLOC_KEEP_SIZE;
 
 	if ((a->mode & ~plain) && a->mode != punch && (a->mode & ~zero))
@@ -141,7 +142,8 @@ int engine_fallocate(struct vfs *v, const struct vfs_cred *c, struct vfs_file *f
 	if (!S_ISREG(f->inode->mode))
 		return S_ISDIR(f->inode->mode) ? -EISDIR : -ENODEV;
 	if (allocates(&a)) {
-		/* All of it or nothing, as far as the quota goes; the steps below only bound the memory. */
+		/* All of it or nothing, as far as the quota goes; the steps below only bound the
+		 * memory. */
 		r = quota_admit(e, f->inode, offset, len);
 		if (r < 0)
 			return r;

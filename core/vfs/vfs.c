@@ -36,39 +36,41 @@ static bool time_valid(struct timespec t)
 	return t.tv_nsec >= 0 && t.tv_nsec < 1000000000;
 }
 
-int vfs_lookup(struct vfs *v, const struct vfs_cred *c, uint64_t dir, struct slice name, struct vfs_attr *ret)
+int vfs_lookup(struct vfs *v, const struct vfs_cred *c, uint64_t dir, struct slice name,
+	struct vfs_attr *ret)
 {
 	int r = check_lookup_name(name);
 
 	return r < 0 ? r : CALL(v, lookup, c, dir, name, ret);
 }
 
-int vfs_create(struct vfs *v, const struct vfs_cred *c, uint64_t dir, struct slice name, uint32_t mode, int flags,
-	struct vfs_attr *ret, struct vfs_file **ret_file, bool *ret_created)
+int vfs_create(struct vfs *v, const struct vfs_cred *c, uint64_t dir, struct slice name,
+	uint32_t mode, int flags, struct vfs_attr *ret, struct vfs_file **ret_file,
+	bool *ret_created)
 {
 	int r = check_name(name);
 
 	return r < 0 ? r : CALL(v, create, c, dir, name, mode, flags, ret, ret_file, ret_created);
 }
 
-int vfs_mknod(struct vfs *v, const struct vfs_cred *c, uint64_t dir, struct slice name, uint32_t mode, uint64_t rdev,
-	struct vfs_attr *ret)
+int vfs_mknod(struct vfs *v, const struct vfs_cred *c, uint64_t dir, struct slice name,
+	uint32_t mode, uint64_t rdev, struct vfs_attr *ret)
 {
 	int r = check_name(name);
 
 	return r < 0 ? r : CALL(v, mknod, c, dir, name, mode, rdev, ret);
 }
 
-int vfs_mkdir(struct vfs *v, const struct vfs_cred *c, uint64_t dir, struct slice name, uint32_t mode,
-	struct vfs_attr *ret)
+int vfs_mkdir(struct vfs *v, const struct vfs_cred *c, uint64_t dir, struct slice name,
+	uint32_t mode, struct vfs_attr *ret)
 {
 	int r = check_name(name);
 
 	return r < 0 ? r : CALL(v, mkdir, c, dir, name, mode, ret);
 }
 
-int vfs_symlink(struct vfs *v, const struct vfs_cred *c, uint64_t dir, struct slice name, struct slice target,
-	struct vfs_attr *ret)
+int vfs_symlink(struct vfs *v, const struct vfs_cred *c, uint64_t dir, struct slice name,
+	struct slice target, struct vfs_attr *ret)
 {
 	int r = check_name(name);
 
@@ -83,14 +85,14 @@ int vfs_symlink(struct vfs *v, const struct vfs_cred *c, uint64_t dir, struct sl
 	return CALL(v, symlink, c, dir, name, target, ret);
 }
 
-int vfs_tmpfile(struct vfs *v, const struct vfs_cred *c, uint64_t dir, uint32_t mode, int flags, struct vfs_attr *ret,
-	struct vfs_file **ret_file)
+int vfs_tmpfile(struct vfs *v, const struct vfs_cred *c, uint64_t dir, uint32_t mode, int flags,
+	struct vfs_attr *ret, struct vfs_file **ret_file)
 {
 	return CALL(v, tmpfile, c, dir, mode, flags, ret, ret_file);
 }
 
-int vfs_link(struct vfs *v, const struct vfs_cred *c, uint64_t inode, uint64_t dir, struct slice name,
-	struct vfs_attr *ret)
+int vfs_link(struct vfs *v, const struct vfs_cred *c, uint64_t inode, uint64_t dir,
+	struct slice name, struct vfs_attr *ret)
 {
 	int r = check_name(name);
 
@@ -115,8 +117,8 @@ int vfs_rmdir(struct vfs *v, const struct vfs_cred *c, uint64_t dir, struct slic
 	return CALL(v, rmdir, c, dir, name);
 }
 
-int vfs_rename(struct vfs *v, const struct vfs_cred *c, uint64_t dir, struct slice name, uint64_t to_dir,
-	struct slice to_name, unsigned flags)
+int vfs_rename(struct vfs *v, const struct vfs_cred *c, uint64_t dir, struct slice name,
+	uint64_t to_dir, struct slice to_name, unsigned flags)
 {
 	int r = check_name(name);
 
@@ -140,8 +142,8 @@ int vfs_getattr(struct vfs *v, const struct vfs_cred *c, uint64_t inode, struct 
 	return CALL(v, getattr, c, inode, ret);
 }
 
-int vfs_setattr(struct vfs *v, const struct vfs_cred *c, uint64_t inode, struct vfs_file *f, unsigned set,
-	const struct vfs_attr *in, struct vfs_attr *ret)
+int vfs_setattr(struct vfs *v, const struct vfs_cred *c, uint64_t inode, struct vfs_file *f,
+	unsigned set, const struct vfs_attr *in, struct vfs_attr *ret)
 {
 	if ((set & VFS_SET_SIZE) && in->size > VFS_FILE_MAX)
 		return -EFBIG;
@@ -162,7 +164,8 @@ int vfs_statfs(struct vfs *v, struct vfs_statfs *ret)
 	return CALL(v, statfs, ret);
 }
 
-int vfs_open(struct vfs *v, const struct vfs_cred *c, uint64_t inode, int flags, struct vfs_file **ret)
+int vfs_open(
+	struct vfs *v, const struct vfs_cred *c, uint64_t inode, int flags, struct vfs_file **ret)
 {
 	return CALL(v, open, c, inode, flags, ret);
 }
@@ -194,8 +197,8 @@ int vfs_flush(struct vfs *v, struct vfs_file *f)
 	return CALL(v, flush, f);
 }
 
-int vfs_fallocate(struct vfs *v, const struct vfs_cred *c, struct vfs_file *f, unsigned mode, uint64_t offset,
-	uint64_t len)
+int vfs_fallocate(struct vfs *v, const struct vfs_cred *c, struct vfs_file *f, unsigned mode,
+	uint64_t offset, uint64_t len)
 {
 	return CALL(v, fallocate, c, f, mode, offset, len);
 }
@@ -207,14 +210,14 @@ int64_t vfs_seek(struct vfs *v, struct vfs_file *f, uint64_t offset, int whence)
 	return offset > VFS_FILE_MAX ? -ENXIO : CALL(v, seek, f, offset, whence);
 }
 
-int64_t vfs_copy_range(struct vfs *v, const struct vfs_cred *c, struct vfs_file *from, uint64_t offset,
-	struct vfs_file *to, uint64_t to_offset, uint64_t len)
+int64_t vfs_copy_range(struct vfs *v, const struct vfs_cred *c, struct vfs_file *from,
+	uint64_t offset, struct vfs_file *to, uint64_t to_offset, uint64_t len)
 {
 	return CALL(v, copy_range, c, from, offset, to, to_offset, len);
 }
 
-int vfs_readdir(struct vfs *v, const struct vfs_cred *c, struct vfs_file *f, uint64_t cookie, bool with_attr,
-	vfs_emit_fn *emit, void *arg)
+int vfs_readdir(struct vfs *v, const struct vfs_cred *c, struct vfs_file *f, uint64_t cookie,
+	bool with_attr, vfs_emit_fn *emit, void *arg)
 {
 	if (cookie > INT64_MAX) /* behind every entry */
 		return 0;
@@ -228,15 +231,16 @@ static int check_xattr_name(struct slice name)
 	return name.len > VFS_NAME_MAX ? -ERANGE : 0;
 }
 
-int vfs_getxattr(struct vfs *v, const struct vfs_cred *c, uint64_t inode, struct slice name, struct buf *out)
+int vfs_getxattr(
+	struct vfs *v, const struct vfs_cred *c, uint64_t inode, struct slice name, struct buf *out)
 {
 	int r = check_xattr_name(name);
 
 	return r < 0 ? r : CALL(v, getxattr, c, inode, name, out);
 }
 
-int vfs_setxattr(struct vfs *v, const struct vfs_cred *c, uint64_t inode, struct slice name, struct slice value,
-	unsigned flags)
+int vfs_setxattr(struct vfs *v, const struct vfs_cred *c, uint64_t inode, struct slice name,
+	struct slice value, unsigned flags)
 {
 	int r = check_xattr_name(name);
 

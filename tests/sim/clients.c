@@ -8,6 +8,7 @@
 
 #include "core/base/thread.h"
 #include "core/vfs/vfs.h"
+#include "core/volume_internal.h"
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -450,38 +451,43 @@ static bool lock_shared(struct client *c)
 	return true;
 }
 
-/* False: this client is through. */
-static bool step_change(struct client *c, unsigned domain)
+/* Carries out an operation and compares with the model. False: this client is through. */
+static bool change(struct client *c, unsigned domain, const struct op *op)
 {
 	struct oracle *o = c->wr->w->oracle;
-	struct op op;
 	char line[3 * TREE_PATH_MAX];
 	int expected, r;
 	bool sync = rng_chance(&c->rng, 1, 24);
-	uint64_t index;
+	uint64_t index = oracle_begin(o, domain, op, &expected);
 
-	pick_op(c, oracle_tree(o, domain), &op);
-	if (is_unclear(oracle_tree(o, domain), &op, c->wr->w->o.huge ? HUGE_LIMIT : FILE_LIMIT))
-		return true;
-	index = oracle_begin(o, domain, &op, &expected);
-	r = do_op(c, domain, &op, sync ? VFS_WRITE_SYNC : 0);
+	r = do_op(c, domain, op, sync ? VFS_WRITE_SYNC : 0);
 	if (c->wr->w->o.verbose) {
-		op_print(&op, line, sizeof(line));
+		op_print(op, line, sizeof(line));
 		world_say(c->wr->w, "client %u domain %u op %llu %s = %d%s", c->number, domain,
 			(unsigned long long)index, line, r, sync ? " sync" : "");
 	}
-	if (c->wr->replaced || is_over(c, r, op_name(op.kind)))
+	if (c->wr->replaced || is_over(c, r, op_name(op->kind)))
 		return false;
 	if ((r < 0) != (expected < 0)) {
-		op_print(&op, line, sizeof(line));
+		op_print(op, line, sizeof(line));
 		tree_print(oracle_tree(o, domain), "model, afterwards");
 		sim_fail("operation %llu of domain %u, %s: expected %d, got %d",
 			(unsigned long long)index, domain, line, expected, r);
 	}
 	oracle_end(o, domain, index);
-	if (sync && r == 0 && (op.kind == OP_WRITE || op.kind == OP_APPEND))
+	if (sync && r == 0 && (op->kind == OP_WRITE || op->kind == OP_APPEND))
 		oracle_pin(o, domain, index + 1);
 	return true;
+}
+
+static bool step_change(struct client *c, unsigned domain)
+{
+	struct tree *t = oracle_tree(c->wr->w->oracle, domain);
+	struct op op;
+
+	pick_op(c, t, &op);
+	return is_unclear(t, &op, c->wr->w->o.huge ? HUGE_LIMIT : FILE_LIMIT) ||
+	       change(c, domain, &op);
 }
 
 /* What fsync of an inode acknowledged, or what a replaced writer must not have. */
@@ -642,6 +648,40 @@ out:
 	return !c->wr->replaced;
 }
 
+/*
+ * One file changes again and again while the groups that it is in are being closed. Now and then
+ * the process dies in the middle, when one of them has just been stored.
+ */
+static bool step_burst(struct client *c, unsigned domain)
+{
+	struct oracle *o = c->wr->w->oracle;
+	char path[TREE_PATH_MAX];
+	struct sim_link *link = c->wr->link;
+	unsigned left = (unsigned)rng_range(&c->rng, 4, 30);
+
+	if (!pick(c, oracle_tree(o, domain), 1u << NODE_FILE, path))
+		return true;
+	if (!c->wr->gentle && !link->kill_after && rng_chance(&c->rng, 1, 5)) {
+		link->kill_late = rng_chance(&c->rng, 3, 4);
+		link->kill_after = link->writes + rng_range(&c->rng, 1, 4);
+	}
+	while (left--) {
+		struct op op = {.kind = rng_chance(&c->rng, 1, 6) ? OP_TRUNCATE : OP_APPEND};
+
+		if (rng_chance(&c->rng, 1, 2))
+			log_close_group(c->wr->volume->log);
+		strcpy(op.path, path);
+		op.len = rng_range(&c->rng, 1, 3000);
+		op.seed = rng_next(&c->rng);
+		op.offset = op.kind == OP_TRUNCATE ? rng_below(&c->rng, 20000) : 0;
+		if (is_unclear(oracle_tree(o, domain), &op, FILE_LIMIT))
+			return true;
+		if (!change(c, domain, &op))
+			return false;
+	}
+	return true;
+}
+
 /* ---- a replaced writer ---- */
 
 /* Nothing that began after the successor served may be acknowledged; with a strict lease nothing
@@ -698,8 +738,10 @@ static bool step(struct client *c)
 
 	if (shared && !lock_shared(c))
 		return false;
-	if (what < 70)
+	if (what < 64)
 		on = step_change(c, domain);
+	else if (what < 70)
+		on = step_burst(c, domain);
 	else if (what < 82)
 		on = step_fsync(c, domain);
 	else if (what < 94)

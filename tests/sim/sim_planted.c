@@ -126,6 +126,12 @@ static bool prove(const struct rule *r, unsigned jobs)
 
 	if (r->kind != SCRIPT) {
 		n = try_seeds(r, jobs, &seed);
+		if (n && !seed_run(&(struct seed_job){
+				 .seed = seed, .quiet = true, .seconds = SECONDS_MAX})) {
+			printf("%-24s seed %llu fails without it, too\n", name,
+				(unsigned long long)seed);
+			return false;
+		}
 		if (n) {
 			printf("%-24s caught after %3u seeds: --bug %s --seed %llu\n", name, n,
 				name, (unsigned long long)seed);

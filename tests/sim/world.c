@@ -356,7 +356,7 @@ static void run_one(struct world *w, bool last)
 	wr->force = rng_chance(&w->rng, 1, 6);
 	if (last) {
 		how = 9;
-		wr->force = true;
+		wr->force = wr->gentle = true;
 		wr->ops_per_client = 4;
 	}
 	wr->close = how == 9 || how == 8;

@@ -38,6 +38,7 @@ struct writer {
 	struct volume *volume;
 	uint64_t epoch;	   /* of its claim, 0 = not open yet */
 	bool force, close; /* close: cleanly, when the clients are done */
+	bool gentle;	   /* its clients do not have it killed */
 	bool opened, done, stop;
 	int result; /* of opening or closing */
 	struct error error;
