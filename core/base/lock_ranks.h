@@ -11,7 +11,7 @@ enum lock_rank {
 	RANK_PROGRAM = 10,	/* front ends: session tables, request loop */
 	RANK_CONTROL = 20,	/* control socket, volume state */
 	RANK_RENAME = 30,	/* the one rename mutex; alone may be held across a store request */
-	RANK_INODE_NESTS = 40,	/* inode locks: parents before children, then by number */
+	RANK_INODE_NESTS = 40,	/* inode locks: by number (vfs/op.h) */
 	RANK_HANDLE = 50,	/* open files, orphans */
 	RANK_INODE_TABLE = 60,	/* shards of the inode cache */
 	RANK_ALLOC = 70,	/* inode numbers, volume counters */
