@@ -1,14 +1,14 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-3.0-or-later
 # From this tree to a mounted volume: installs what the build needs (Debian and relatives; sudo only for that), builds, makes a
-# volume in your data directory, mounts it at ~/zerofs and shows that it works. Can be run again: what exists is used as it is.
+# volume in your data directory, mounts it at ~/zerofs-quickstart and shows that it works. Can be run again: what exists is used as it is.
 set -eu
 cd "$(dirname "$0")/.."
 top=$PWD
 build=${ZEROFS_BUILD:-$top/build/quickstart}
 store=${XDG_DATA_HOME:-$HOME/.local/share}/zerofs/quickstart
 password=${XDG_CONFIG_HOME:-$HOME/.config}/zerofs/quickstart.password
-mountpoint=${ZEROFS_MOUNTPOINT:-$HOME/zerofs}
+mountpoint=$HOME/zerofs-quickstart # not ~/zerofs, where this tree may well lie
 packages='gcc libc6-dev meson ninja-build pkg-config libfuse3-dev fuse3 libsodium-dev libssl-dev liblz4-dev libzstd-dev libjansson-dev'
 
 step() { printf '\n== %s\n' "$*"; }
@@ -63,12 +63,16 @@ make_volume()
 
 mount_volume()
 {
-	if zerofs status "$mountpoint" >/dev/null 2>&1; then
+	if findmnt -n -t fuse.zerofs "$mountpoint" >/dev/null; then
 		step "already mounted at $mountpoint"
 		return
 	fi
 	step "mounting at $mountpoint"
 	mkdir -p "$mountpoint"
+	if [ -n "$(ls -A "$mountpoint")" ]; then
+		echo "$mountpoint is not empty; move away what is in it and start this again" >&2
+		exit 1
+	fi
 	zerofs-mount "$store" "$mountpoint"
 }
 
@@ -97,5 +101,5 @@ with the password in
 
 Unmount:      $build/cli/zerofs umount $mountpoint
 Mount again:  $build/fuse/zerofs-mount --password-file $password $store $mountpoint
-More:         README.md; perldoc $top/man/zerofs.pod, $top/man/zerofs-mount.pod
+More:         README.md; man -l $build/man/zerofs-mount.1 $build/man/zerofs.1
 END
