@@ -8,7 +8,7 @@ top=$PWD
 build=${ZEROFS_BUILD:-$top/build/quickstart}
 store=${XDG_DATA_HOME:-$HOME/.local/share}/zerofs/quickstart
 password=${XDG_CONFIG_HOME:-$HOME/.config}/zerofs/quickstart.password
-mountpoint=$HOME/zerofs-quickstart # not ~/zerofs, where this tree may well lie
+mountpoint=${ZEROFS_MOUNTPOINT:-$HOME/zerofs-quickstart} # not ~/zerofs, where this tree may well lie
 packages='gcc libc6-dev meson ninja-build pkg-config libfuse3-dev fuse3 libsodium-dev libssl-dev liblz4-dev libzstd-dev libjansson-dev'
 
 step() { printf '\n== %s\n' "$*"; }

@@ -139,7 +139,8 @@ struct small_volume *small_volume_open(const struct small_volume_options *o)
 		o = &defaults;
 	v->store = o->store;
 	if (!v->store)
-		must(mem_store_open(o->name ? o->name : "test", &v->store, &err), &err, "mem_store_open");
+		must(mem_store_open(o->name ? o->name : "test", &v->store, &err), &err,
+			"mem_store_open");
 	v->budget = budget_new(o->memory ? o->memory : 64 * MIB);
 	ck_assert_ptr_nonnull(v->budget);
 	budget_set_pressure(v->budget, &pressure);
@@ -227,9 +228,10 @@ static void flush(struct small_volume *v)
 	struct error err = {0};
 
 	if (upto)
-		must(index_flush(v->index, upto, (struct log_place){v->t.claim.epoch, log_replay_start(v->log, upto)},
-			settled_at(v, upto), &err), &err,
-			"index_flush");
+		must(index_flush(v->index, upto,
+			     (struct log_place){v->t.claim.epoch, log_replay_start(v->log, upto)},
+			     settled_at(v, upto), &err),
+			&err, "index_flush");
 }
 
 void small_volume_maintain(struct small_volume *v)

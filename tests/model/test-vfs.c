@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Random operations of several threads on one volume, each against a model tree of its own. The threads meet in one
- * directory that they share, under names of their own. Then power is cut, somewhere: after reopening, what each thread had must equal its model
- * after some number of its operations, no fewer than it knows to be durable; fsck finds nothing. Several such rounds on
- * one volume, with tables flushed and merged in between.
+ * Random operations of several threads on one volume, each against a model tree of its own. The
+ * threads meet in one directory that they share, under names of their own. Then power is cut,
+ * somewhere: after reopening, what each thread had must equal its model after some number of its
+ * operations, no fewer than it knows to be durable; fsck finds nothing. Several such rounds on one
+ * volume, with tables flushed and merged in between.
  *
- * Threads are real, so that a seed does not repeat a run exactly: it repeats what each thread tries.
+ * Threads are real, so that a seed does not repeat a run exactly: it repeats what each thread
+ * tries.
  */
 #include "core/base/rng.h"
 #include "tests/lib/small_volume.h"
@@ -34,7 +36,7 @@ struct player {
 	struct small_volume *v;
 	struct rng rng;
 	unsigned id;
-	uint64_t own, shared; /* directories */
+	uint64_t own, shared;	  /* directories */
 	struct model_node *model; /* of the own one; the shared one's part of ours below "shared" */
 	struct model_node *model_shared;
 	struct handle handles[HANDLES];
@@ -77,7 +79,8 @@ static struct place choose(struct player *p)
 	}
 	/* Names in the shared directory carry their owner. */
 	if (shared)
-		snprintf(at.name, sizeof(at.name), "t%u-%u", p->id, (unsigned)rng_below(&p->rng, NAMES));
+		snprintf(at.name, sizeof(at.name), "t%u-%u", p->id,
+			(unsigned)rng_below(&p->rng, NAMES));
 	else
 		snprintf(at.name, sizeof(at.name), "%c", (int)('a' + rng_below(&p->rng, NAMES)));
 	return at;
@@ -91,7 +94,8 @@ static bool same(struct player *p, const char *what, int real, int model)
 		return false;
 	}
 	if (real != model)
-		ck_abort_msg("thread %u operation %u: %s gives %d, the model %d", p->id, p->n, what, real, model);
+		ck_abort_msg("thread %u operation %u: %s gives %d, the model %d", p->id, p->n, what,
+			real, model);
 	return true;
 }
 
@@ -127,7 +131,8 @@ static void op_create(struct player *p)
 		want = -EISDIR;
 	else if (e && S_ISLNK(e->node->mode))
 		want = -ELOOP;
-	r = vfs_create(p->v->vfs, &test_root, at.dir, SLICE_STR(at.name), 0640, O_RDWR, &a, &f, &created);
+	r = vfs_create(
+		p->v->vfs, &test_root, at.dir, SLICE_STR(at.name), 0640, O_RDWR, &a, &f, &created);
 	if (!same(p, "create", r, want) || r < 0)
 		return;
 	ck_assert_int_eq(created, !e);
@@ -146,7 +151,8 @@ static void op_create(struct player *p)
 static void op_write(struct player *p)
 {
 	struct handle *h = some_handle(p);
-	size_t len = rng_chance(&p->rng, 1, 4) ? rng_range(&p->rng, 1, WRITE_MAX) : rng_range(&p->rng, 1, 900);
+	size_t len = rng_chance(&p->rng, 1, 4) ? rng_range(&p->rng, 1, WRITE_MAX)
+					       : rng_range(&p->rng, 1, 900);
 	uint64_t offset;
 	unsigned flags = rng_chance(&p->rng, 1, 3) ? VFS_WRITE_APPEND : 0;
 	struct slice s = SLICE(p->bytes, len);
@@ -154,7 +160,8 @@ static void op_write(struct player *p)
 
 	if (!h)
 		return;
-	offset = flags ? h->node->bytes.len : rng_below(&p->rng, rng_chance(&p->rng, 1, 2) ? 2000 : 300000);
+	offset = flags ? h->node->bytes.len
+		       : rng_below(&p->rng, rng_chance(&p->rng, 1, 2) ? 2000 : 300000);
 	if (offset + len > MODEL_FILE_MAX)
 		return;
 	memset(p->bytes, (int)rng_below(&p->rng, 256), len);
@@ -189,20 +196,22 @@ static void op_truncate(struct player *p)
 
 	if (!h)
 		return;
-	if (same(p, "truncate", vfs_setattr(p->v->vfs, &test_root, h->inode, h->file, VFS_SET_SIZE, &a, &a), 0))
+	if (same(p, "truncate",
+		    vfs_setattr(p->v->vfs, &test_root, h->inode, h->file, VFS_SET_SIZE, &a, &a), 0))
 		model_resize(h->node, size);
 }
 
 static void op_allocate(struct player *p)
 {
-	static const unsigned modes[] = {VFS_FALLOC_PUNCH | VFS_FALLOC_KEEP_SIZE, 0, VFS_FALLOC_KEEP_SIZE,
-		VFS_FALLOC_ZERO, VFS_FALLOC_ZERO | VFS_FALLOC_KEEP_SIZE};
+	static const unsigned modes[] = {VFS_FALLOC_PUNCH | VFS_FALLOC_KEEP_SIZE, 0,
+		VFS_FALLOC_KEEP_SIZE, VFS_FALLOC_ZERO, VFS_FALLOC_ZERO | VFS_FALLOC_KEEP_SIZE};
 	struct handle *h = some_handle(p);
 	uint64_t offset = rng_below(&p->rng, rng_chance(&p->rng, 1, 2) ? 3000 : 300000);
 	uint64_t len = rng_range(&p->rng, 1, rng_chance(&p->rng, 1, 2) ? 3000 : 100000);
 	unsigned mode = modes[rng_below(&p->rng, 5)];
 
-	if (!h || !same(p, "fallocate", vfs_fallocate(p->v->vfs, &test_root, h->file, mode, offset, len), 0))
+	if (!h || !same(p, "fallocate",
+			  vfs_fallocate(p->v->vfs, &test_root, h->file, mode, offset, len), 0))
 		return;
 	if (mode & (VFS_FALLOC_PUNCH | VFS_FALLOC_ZERO))
 		model_zero(h->node, offset, len);
@@ -221,14 +230,21 @@ static void op_unlink(struct player *p)
 	if (!e || rng_chance(&p->rng, 1, 8))
 		dir = rng_chance(&p->rng, 1, 2);
 	if (dir) {
-		int want = !e ? -ENOENT : !S_ISDIR(e->node->mode) ? -ENOTDIR : e->node->n ? -ENOTEMPTY : 0;
+		int want = !e			     ? -ENOENT
+			   : !S_ISDIR(e->node->mode) ? -ENOTDIR
+			   : e->node->n		     ? -ENOTEMPTY
+						     : 0;
 
-		if (same(p, "rmdir", vfs_rmdir(p->v->vfs, &test_root, at.dir, SLICE_STR(at.name)), want) && !want)
+		if (same(p, "rmdir", vfs_rmdir(p->v->vfs, &test_root, at.dir, SLICE_STR(at.name)),
+			    want) &&
+			!want)
 			(void)model_rmdir(at.model, at.name);
 	} else {
 		int want = !e ? -ENOENT : S_ISDIR(e->node->mode) ? -EISDIR : 0;
 
-		if (same(p, "unlink", vfs_unlink(p->v->vfs, &test_root, at.dir, SLICE_STR(at.name)), want) && !want)
+		if (same(p, "unlink", vfs_unlink(p->v->vfs, &test_root, at.dir, SLICE_STR(at.name)),
+			    want) &&
+			!want)
 			(void)model_unlink(at.model, at.name);
 	}
 }
@@ -241,7 +257,9 @@ static void op_mkdir(struct player *p)
 
 	if (p->stopped || at.model == p->model_shared)
 		return;
-	if (same(p, "mkdir", vfs_mkdir(p->v->vfs, &test_root, at.dir, SLICE_STR(at.name), 0750, &a), want) && !want)
+	if (same(p, "mkdir", vfs_mkdir(p->v->vfs, &test_root, at.dir, SLICE_STR(at.name), 0750, &a),
+		    want) &&
+		!want)
 		(void)model_add(at.model, at.name, model_new(S_IFDIR | 0750));
 }
 
@@ -253,7 +271,9 @@ static void op_symlink(struct player *p)
 
 	if (p->stopped)
 		return;
-	if (same(p, "symlink", vfs_symlink(p->v->vfs, &test_root, at.dir, SLICE_STR(at.name), SLICE_STR("to/here"), &a),
+	if (same(p, "symlink",
+		    vfs_symlink(p->v->vfs, &test_root, at.dir, SLICE_STR(at.name),
+			    SLICE_STR("to/here"), &a),
 		    want) &&
 		!want) {
 		struct model_node *n = model_new(S_IFLNK | 0777);
@@ -272,10 +292,14 @@ static void op_link(struct player *p)
 
 	if (p->stopped || !e)
 		return;
-	if (!same(p, "lookup", vfs_lookup(p->v->vfs, &test_root, from.dir, SLICE_STR(from.name), &a), 0))
+	if (!same(p, "lookup",
+		    vfs_lookup(p->v->vfs, &test_root, from.dir, SLICE_STR(from.name), &a), 0))
 		return;
 	want = S_ISDIR(e->node->mode) ? -EPERM : model_find(to.model, to.name) ? -EEXIST : 0;
-	if (same(p, "link", vfs_link(p->v->vfs, &test_root, a.inode, to.dir, SLICE_STR(to.name), &a), want) && !want)
+	if (same(p, "link",
+		    vfs_link(p->v->vfs, &test_root, a.inode, to.dir, SLICE_STR(to.name), &a),
+		    want) &&
+		!want)
 		(void)model_link(e->node, to.model, to.name);
 }
 
@@ -283,7 +307,8 @@ static void op_rename(struct player *p)
 {
 	static const unsigned kinds[] = {0, 0, VFS_RENAME_NOREPLACE, VFS_RENAME_EXCHANGE};
 	struct place from = choose(p), to = choose(p);
-	struct model_entry *e = model_find(from.model, from.name), *t = model_find(to.model, to.name);
+	struct model_entry *e = model_find(from.model, from.name),
+			   *t = model_find(to.model, to.name);
 	unsigned flags = kinds[rng_below(&p->rng, 4)];
 	int real;
 
@@ -293,12 +318,14 @@ static void op_rename(struct player *p)
 	if ((to.model == p->model_shared && e && S_ISDIR(e->node->mode)) ||
 		(from.model == p->model_shared && t && S_ISDIR(t->node->mode)))
 		return;
-	real = vfs_rename(p->v->vfs, &test_root, from.dir, SLICE_STR(from.name), to.dir, SLICE_STR(to.name), flags);
+	real = vfs_rename(p->v->vfs, &test_root, from.dir, SLICE_STR(from.name), to.dir,
+		SLICE_STR(to.name), flags);
 	if (real == -ESTALE && log_fenced(p->v->log)) {
 		p->stopped = true;
 		return;
 	}
-	(void)same(p, "rename", real, model_rename(from.model, from.name, to.model, to.name, flags));
+	(void)same(
+		p, "rename", real, model_rename(from.model, from.name, to.model, to.name, flags));
 }
 
 static void op_sync(struct player *p)
@@ -346,11 +373,11 @@ static int by_name(const void *a, const void *b)
 	return strcmp(a, b);
 }
 
-static void describe(struct player *p, struct vfs *v, uint64_t dir, const char *path, const char *prefix,
-	struct buf *out);
+static void describe(struct player *p, struct vfs *v, uint64_t dir, const char *path,
+	const char *prefix, struct buf *out);
 
-static void describe_entry(struct player *p, struct vfs *v, uint64_t dir, const char *name, const char *path,
-	struct buf *out)
+static void describe_entry(struct player *p, struct vfs *v, uint64_t dir, const char *name,
+	const char *path, struct buf *out)
 {
 	struct buf target = BUF_INIT;
 	struct vfs_file *f;
@@ -377,8 +404,8 @@ static void describe_entry(struct player *p, struct vfs *v, uint64_t dir, const 
 	}
 }
 
-static void describe(struct player *p, struct vfs *v, uint64_t dir, const char *path, const char *prefix,
-	struct buf *out)
+static void describe(struct player *p, struct vfs *v, uint64_t dir, const char *path,
+	const char *prefix, struct buf *out)
 {
 	struct listing *l = calloc(1, sizeof(*l));
 	struct vfs_file *f;
@@ -407,9 +434,10 @@ static void describe_real(struct player *p, struct vfs *v, struct buf *out)
 
 static void play(void *arg)
 {
-	static void (*const operations[])(struct player *) = {op_create, op_create, op_create, op_write, op_write,
-		op_write, op_write, op_read, op_truncate, op_allocate, op_unlink, op_unlink, op_mkdir, op_symlink, op_link, op_rename,
-		op_rename, op_rename, op_sync};
+	static void (*const operations[])(struct player *) = {op_create, op_create, op_create,
+		op_write, op_write, op_write, op_write, op_read, op_truncate, op_allocate,
+		op_unlink, op_unlink, op_mkdir, op_symlink, op_link, op_rename, op_rename,
+		op_rename, op_sync};
 	struct player *p = arg;
 
 	while (p->n < OPERATIONS && !p->stopped) {
@@ -419,8 +447,8 @@ static void play(void *arg)
 	}
 }
 
-static void begin(struct player *p, struct small_volume *v, unsigned id, uint64_t seed, unsigned round,
-	uint64_t shared)
+static void begin(struct player *p, struct small_volume *v, unsigned id, uint64_t seed,
+	unsigned round, uint64_t shared)
 {
 	struct vfs_attr a;
 	char name[24];
@@ -447,7 +475,8 @@ static void end(struct player *p)
 	model_free_tree(p->model_shared);
 }
 
-/* What is there now is one of the states that the thread went through, and not an older one than it may be. */
+/* What is there now is one of the states that the thread went through, and not an older one than it
+ * may be. */
 static void verify(struct player *p, struct small_volume *v, bool cut)
 {
 	struct buf text = BUF_INIT;
@@ -461,8 +490,8 @@ static void verify(struct player *p, struct small_volume *v, bool cut)
 			return;
 		}
 	}
-	fprintf(stderr, "thread %u, %u operations, %u durable; there is:\n%.*s", p->id, p->n, p->durable,
-		(int)text.len, (const char *)text.data);
+	fprintf(stderr, "thread %u, %u operations, %u durable; there is:\n%.*s", p->id, p->n,
+		p->durable, (int)text.len, (const char *)text.data);
 	ck_abort_msg("the volume is in a state that thread %u never saw", p->id);
 }
 
@@ -499,7 +528,8 @@ static void run_round(struct rng *rng, uint64_t seed, unsigned round)
 	char name[24];
 
 	(void)snprintf(name, sizeof(name), "shared-%u", round);
-	ck_assert_int_eq(vfs_mkdir(v->vfs, &test_root, VFS_ROOT, SLICE_STR(name), 0755, &shared), 0);
+	ck_assert_int_eq(
+		vfs_mkdir(v->vfs, &test_root, VFS_ROOT, SLICE_STR(name), 0755, &shared), 0);
 	for (unsigned i = 0; i < THREADS; i++)
 		begin(&players[i], v, i, seed, round, shared.inode);
 	ck_assert_int_eq(vfs_sync(v->vfs, NULL), 0);
@@ -564,8 +594,8 @@ struct member {
 
 static bool expected(int r)
 {
-	return r == 0 || r == -ENOENT || r == -EEXIST || r == -EISDIR || r == -ENOTDIR || r == -ENOTEMPTY ||
-		r == -EINVAL || r == -ESTALE || r == -EPERM;
+	return r == 0 || r == -ENOENT || r == -EEXIST || r == -EISDIR || r == -ENOTDIR ||
+	       r == -ENOTEMPTY || r == -EINVAL || r == -ESTALE || r == -EPERM;
 }
 
 /* Something comes or goes in a directory that others are about to remove. */
@@ -577,7 +607,8 @@ static int crowd_inside(struct member *m, uint64_t dir, struct slice name)
 	if (r < 0)
 		return r;
 	if (rng_chance(&m->rng, 1, 3))
-		return vfs_mknod(m->v, &test_root, at.inode, SLICE_STR("x"), S_IFREG | 0600, 0, &at);
+		return vfs_mknod(
+			m->v, &test_root, at.inode, SLICE_STR("x"), S_IFREG | 0600, 0, &at);
 	r = vfs_unlink(m->v, &test_root, at.inode, SLICE_STR("x"));
 	return r < 0 ? r : vfs_rmdir(m->v, &test_root, dir, name);
 }
@@ -642,12 +673,15 @@ START_TEST(test_crowd)
 	struct vfs_attr a, b;
 
 	mem_store_forget("model-vfs");
-	v = small_volume_open(&(struct small_volume_options){
-		.name = "model-vfs", .flush_interval_ms = 20, .quiet_ms = 5, .inode_cache_bytes = 1});
+	v = small_volume_open(&(struct small_volume_options){.name = "model-vfs",
+		.flush_interval_ms = 20,
+		.quiet_ms = 5,
+		.inode_cache_bytes = 1});
 	ck_assert_int_eq(vfs_mkdir(v->vfs, &test_root, VFS_ROOT, SLICE_STR("a"), 0755, &a), 0);
 	ck_assert_int_eq(vfs_mkdir(v->vfs, &test_root, a.inode, SLICE_STR("b"), 0755, &b), 0);
 	for (unsigned i = 0; i < CROWD; i++) {
-		members[i] = (struct member){.v = v->vfs, .rng = rng_of(i + 1), .dirs = {a.inode, b.inode}};
+		members[i] = (struct member){
+			.v = v->vfs, .rng = rng_of(i + 1), .dirs = {a.inode, b.inode}};
 		ck_assert_int_eq(thread_start(&members[i].thread, "member", crowd, &members[i]), 0);
 	}
 	for (unsigned i = 0; i < CROWD; i++)

@@ -149,8 +149,8 @@ static int may_rename(struct model_node *from, struct model_entry *e, struct mod
 	return S_ISDIR(t->node->mode) && t->node->n ? -ENOTEMPTY : 0;
 }
 
-int model_rename(struct model_node *from, const char *name, struct model_node *to, const char *to_name,
-	unsigned flags)
+int model_rename(struct model_node *from, const char *name, struct model_node *to,
+	const char *to_name, unsigned flags)
 {
 	struct model_entry *e = model_find(from, name), *t = model_find(to, to_name);
 	struct model_node *n, *old = NULL;
@@ -218,7 +218,8 @@ uint64_t model_hash(struct slice text)
 	return h;
 }
 
-void model_line(struct buf *out, const char *path, uint32_t mode, unsigned nlink, struct slice bytes)
+void model_line(
+	struct buf *out, const char *path, uint32_t mode, unsigned nlink, struct slice bytes)
 {
 	char line[512];
 	int n = snprintf(line, sizeof(line), "%s %o %u %zu %016llx\n", path, mode, nlink, bytes.len,

@@ -21,6 +21,9 @@
 #include "tests/unit/log-fixture.h"
 #include "tests/unit/script-store.h"
 
+#include <signal.h>
+#include <sys/wait.h>
+
 #define WORLD_NUMBERS 4096
 #define WORLD_FLIGHTS 512
 #define NODE_TTL_MS 3000
@@ -689,5 +692,98 @@ static inline char log_at(uint64_t epoch, uint64_t sequence)
 
 	return !o ? '-' : o->data.len == FENCE_BYTES ? 'f' : 's';
 }
+
+/* ---- what nodes do ---- */
+
+static inline void commit_some(void *arg)
+{
+	struct node *n = arg;
+
+	if (node_begin(n) < 0)
+		return;
+	for (unsigned i = 0; i < 5; i++)
+		if (node_commit(n) < 0)
+			return; /* replaced already */
+}
+
+static inline void just_begin(void *arg)
+{
+	(void)node_begin(arg);
+}
+
+/* Begins, commits, ends in order. */
+static inline void whole_life(void *arg)
+{
+	struct node *n = arg;
+
+	commit_some(n);
+	if (n->result == 0)
+		node_end(n, true);
+}
+
+static inline void try_to_begin(void *arg)
+{
+	struct node *n = arg;
+
+	if (node_begin(n) == 0) {
+		n->dead = true; /* "crashed" right behind */
+		node_end(n, false);
+	}
+}
+
+#ifdef PLANTED_BUGS
+/* With a rule switched off some random schedule goes wrong; or the one that needs it, where chance
+ * would rarely find it. */
+struct broken {
+	enum planted rule;
+	void (*schedule)(void *arg);
+	const void *arg;
+};
+
+/* In a process of its own: noticing is an abort. */
+static inline bool goes_wrong(const struct broken *b, uint64_t seed)
+{
+	pid_t child = fork();
+	siginfo_t info;
+
+	if (child == 0) {
+		ck_assert_ptr_nonnull(freopen("/dev/null", "w", stderr));
+		ck_assert_ptr_nonnull(freopen("/dev/null", "w", stdout));
+		planted_use(b->rule);
+		sim_set_step_limit(5000000);
+		union {
+			const void *in;
+			void *out;
+		} arg = {.in = b->arg};
+
+		sim_run(b->schedule, arg.out, seed);
+		_exit(0);
+	}
+	ck_assert_int_eq(waitid(P_PID, (id_t)child, &info, WEXITED), 0);
+	return info.si_code != CLD_EXITED || info.si_status != 0;
+}
+
+/* `chance`: the schedules of a rule that has none of its own. */
+static inline void check_noticed(const struct broken *rule, void (*chance)(void *arg))
+{
+	struct broken b = *rule, sound;
+
+	if (!b.schedule)
+		b.schedule = chance;
+	sound = b;
+	sound.rule = PLANTED_NONE;
+	ck_assert(!goes_wrong(&sound, 1));
+	for (uint64_t seed = 1; seed <= 120; seed++)
+		if (goes_wrong(&b, seed)) {
+			printf("%s: noticed by seed %llu\n", planted_name(b.rule),
+				(unsigned long long)seed);
+			return;
+		}
+	ck_abort_msg("%s was not noticed", planted_name(b.rule));
+}
+
+#endif
+
+#define COUNT(a) ((int)(sizeof(a) / sizeof(*(a))))
 
 #endif

@@ -77,7 +77,8 @@ START_TEST(test_threads)
 	alloc_init(&al, 2);
 	for (int i = 0; i < 4; i++) {
 		takers[i].alloc = &al;
-		ck_assert_int_eq(thread_start(&takers[i].thread, "taker", take_many, &takers[i]), 0);
+		ck_assert_int_eq(
+			thread_start(&takers[i].thread, "taker", take_many, &takers[i]), 0);
 	}
 	for (int i = 0; i < 4; i++)
 		thread_join(&takers[i].thread);

@@ -43,9 +43,12 @@ START_TEST(test_hash)
 		h.key[i] = i;
 	for (uint8_t i = 0; i < 15; i++)
 		in[i] = i;
-	ck_assert_uint_eq(name_cookie(&h, SLICE(in, 1)), (0x74f839c593dc67fdull & ((1ull << 56) - 1)) << 7);
-	ck_assert_uint_eq(name_cookie(&h, SLICE(in, 2)), (0x0d6c8009d9a94f5aull & ((1ull << 56) - 1)) << 7);
-	ck_assert_uint_eq(name_cookie(&h, SLICE(in, 15)), (0xa129ca6149be45e5ull & ((1ull << 56) - 1)) << 7);
+	ck_assert_uint_eq(
+		name_cookie(&h, SLICE(in, 1)), (0x74f839c593dc67fdull & ((1ull << 56) - 1)) << 7);
+	ck_assert_uint_eq(
+		name_cookie(&h, SLICE(in, 2)), (0x0d6c8009d9a94f5aull & ((1ull << 56) - 1)) << 7);
+	ck_assert_uint_eq(
+		name_cookie(&h, SLICE(in, 15)), (0xa129ca6149be45e5ull & ((1ull << 56) - 1)) << 7);
 	h.bits = 8;
 	ck_assert_uint_eq(name_cookie(&h, SLICE(in, 1)), 0xfdull << 7);
 	/* 0 becomes 1, so no cookie is below 8. */
@@ -116,7 +119,8 @@ START_TEST(test_damage)
 	struct dir_slot s;
 
 	small_index_put(&ix, &k, SLICE("\0\0\0", 3));
-	ck_assert_int_eq(dir_scan(ix.index, &all_equal, DIR_NUMBER, SLICE_STR("x"), 0, &s), -EBADMSG);
+	ck_assert_int_eq(
+		dir_scan(ix.index, &all_equal, DIR_NUMBER, SLICE_STR("x"), 0, &s), -EBADMSG);
 	/* Another name of the same hash does not look at the value. */
 	ck_assert_uint_eq(find(&all_equal, SLICE_STR("y")).cookie, (1u << 7) + 1);
 }

@@ -101,9 +101,20 @@ START_TEST(test_golden)
 		5, 1, 'L',		/* tag 5 */
 	};
 	struct inode_record r = {
-		.mode = 0100644, .uid = 1000, .gid = 1001, .size = 2, .nlink = 3, .atime = {1, 0},
-		.mtime = {-1, 7}, .ctime = {2, 0}, .btime = {3, 0}, .generation = 9, .flags = 1,
-		.allocated = 2, .inline_data = SLICE("hi", 2), .tags = SLICE("\5\1L", 3),
+		.mode = 0100644,
+		.uid = 1000,
+		.gid = 1001,
+		.size = 2,
+		.nlink = 3,
+		.atime = {1, 0},
+		.mtime = {-1, 7},
+		.ctime = {2, 0},
+		.btime = {3, 0},
+		.generation = 9,
+		.flags = 1,
+		.allocated = 2,
+		.inline_data = SLICE("hi", 2),
+		.tags = SLICE("\5\1L", 3),
 	};
 	uint8_t *bytes;
 	size_t len = encode(&r, &bytes);
@@ -118,19 +129,17 @@ START_TEST(test_refused)
 {
 	/* Records that say things which do not go together. */
 	struct inode_record bad[] = {
-		{.mode = 0644},					      /* no type */
-		{.mode = S_IFREG | 0200000},			      /* bits that do not exist */
+		{.mode = 0644},		     /* no type */
+		{.mode = S_IFREG | 0200000}, /* bits that do not exist */
 		{.mode = S_IFREG, .size = 3, .inline_data = SLICE("hi", 2)}, /* not all of it */
 		{.mode = S_IFIFO, .size = 2, .inline_data = SLICE("hi", 2)},
-		{.mode = S_IFLNK},				      /* no target */
+		{.mode = S_IFLNK}, /* no target */
 		{.mode = S_IFLNK, .size = 1, .symlink = SLICE("ab", 2)},
-		{.mode = S_IFREG, .symlink = SLICE("ab", 2)},
-		{.mode = S_IFDIR},				      /* no parent */
-		{.mode = S_IFDIR, .parent = 1ull << 48},
-		{.mode = S_IFREG, .parent = 1},
-		{.mode = S_IFREG, .size = 1ull << 63},
-		{.mode = S_IFREG, .allocated = 1ull << 63},
-		{.mode = S_IFREG, .tags = SLICE("\1\5ab", 4)}, /* a tag that goes on behind the end */
+		{.mode = S_IFREG, .symlink = SLICE("ab", 2)}, {.mode = S_IFDIR}, /* no parent */
+		{.mode = S_IFDIR, .parent = 1ull << 48}, {.mode = S_IFREG, .parent = 1},
+		{.mode = S_IFREG, .size = 1ull << 63}, {.mode = S_IFREG, .allocated = 1ull << 63},
+		{.mode = S_IFREG,
+			.tags = SLICE("\1\5ab", 4)}, /* a tag that goes on behind the end */
 	};
 
 	for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++) {
@@ -146,8 +155,12 @@ END_TEST
 
 START_TEST(test_damage)
 {
-	struct inode_record r = {.mode = S_IFREG, .size = 5, .allocated = 5, .inline_data = SLICE("hello", 5),
-		.tags = SLICE("\1\2ab", 4)}, out;
+	struct inode_record r = {.mode = S_IFREG,
+				    .size = 5,
+				    .allocated = 5,
+				    .inline_data = SLICE("hello", 5),
+				    .tags = SLICE("\1\2ab", 4)},
+			    out;
 	uint8_t *bytes, *copy;
 	size_t len = encode(&r, &bytes);
 	struct rng rng = rng_of(1);
@@ -172,7 +185,8 @@ START_TEST(test_damage)
 			uint8_t *again;
 			size_t n = encode(&out, &again);
 
-			/* What decodes is encoded to the same bytes: there is one form of each record. */
+			/* What decodes is encoded to the same bytes: there is one form of each
+			 * record. */
 			ck_assert_uint_eq(n, len);
 			ck_assert_mem_eq(again, copy, len);
 			free(again);

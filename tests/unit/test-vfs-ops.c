@@ -54,8 +54,8 @@ static struct vfs_file *create_at(uint64_t dir, const char *name, struct vfs_att
 	struct vfs_attr mine;
 	bool created;
 
-	OK(vfs_create(v->vfs, &test_root, dir, S(name), 0644, O_RDWR | O_CREAT | O_EXCL, a ? a : &mine, &f,
-		&created));
+	OK(vfs_create(v->vfs, &test_root, dir, S(name), 0644, O_RDWR | O_CREAT | O_EXCL,
+		a ? a : &mine, &f, &created));
 	ck_assert(created);
 	return f;
 }
@@ -138,7 +138,9 @@ START_TEST(test_create)
 	ck_assert_uint_eq(a.nlink, 1);
 	ck_assert_uint_eq(a.size, 0);
 	ck_assert_uint_eq(a.allocated, 0);
-	FAILS(vfs_create(v->vfs, &test_root, VFS_ROOT, S("f"), 0644, O_RDWR | O_EXCL, &b, &g, &created), EEXIST);
+	FAILS(vfs_create(v->vfs, &test_root, VFS_ROOT, S("f"), 0644, O_RDWR | O_EXCL, &b, &g,
+		      &created),
+		EEXIST);
 	ck_assert_int_eq(write_at(f, 0, "hello", 5), 5);
 	OK(vfs_create(v->vfs, &test_root, VFS_ROOT, S("f"), 0600, O_RDWR, &b, &g, &created));
 	ck_assert(!created);
@@ -146,16 +148,19 @@ START_TEST(test_create)
 	ck_assert_uint_eq(b.size, 5);
 	ck_assert_uint_eq(b.mode, S_IFREG | 0644);
 	vfs_release(v->vfs, g);
-	OK(vfs_create(v->vfs, &test_root, VFS_ROOT, S("f"), 0600, O_RDWR | O_TRUNC, &b, &g, &created));
+	OK(vfs_create(
+		v->vfs, &test_root, VFS_ROOT, S("f"), 0600, O_RDWR | O_TRUNC, &b, &g, &created));
 	ck_assert_uint_eq(b.size, 0);
 	vfs_release(v->vfs, g);
 	vfs_release(v->vfs, f);
 	mkdir_at(VFS_ROOT, "d");
-	FAILS(vfs_create(v->vfs, &test_root, VFS_ROOT, S("d"), 0600, O_RDWR, &b, &g, &created), EISDIR);
+	FAILS(vfs_create(v->vfs, &test_root, VFS_ROOT, S("d"), 0600, O_RDWR, &b, &g, &created),
+		EISDIR);
 	FAILS(vfs_create(v->vfs, &ann, VFS_ROOT, S("new"), 0600, O_RDWR, &b, &g, &created), EACCES);
 	FAILS(vfs_create(v->vfs, &ann, VFS_ROOT, S("f"), 0600, O_RDWR, &b, &g, &created), EACCES);
 	/* The mode does not bind who creates. */
-	OK(vfs_setattr(v->vfs, &test_root, VFS_ROOT, NULL, VFS_SET_MODE, &(struct vfs_attr){.mode = 01777}, &b));
+	OK(vfs_setattr(v->vfs, &test_root, VFS_ROOT, NULL, VFS_SET_MODE,
+		&(struct vfs_attr){.mode = 01777}, &b));
 	OK(vfs_create(v->vfs, &ann, VFS_ROOT, S("anns"), 0000, O_RDWR, &b, &g, &created));
 	ck_assert_int_eq(vfs_write(v->vfs, &ann, g, 0, &S("x"), 1, 0, NULL), 1);
 	ck_assert_uint_eq(b.uid, 100);
@@ -253,7 +258,8 @@ START_TEST(test_symlink)
 	ck_assert_uint_eq(a.mode, S_IFLNK | 0777);
 	FAILS(vfs_symlink(v->vfs, &test_root, VFS_ROOT, S("l"), S("x"), &a), EEXIST);
 	FAILS(vfs_symlink(v->vfs, &test_root, VFS_ROOT, S("e"), S(""), &a), ENOENT);
-	FAILS(vfs_symlink(v->vfs, &test_root, VFS_ROOT, S("e"), SLICE(long_target, 4096), &a), ENAMETOOLONG);
+	FAILS(vfs_symlink(v->vfs, &test_root, VFS_ROOT, S("e"), SLICE(long_target, 4096), &a),
+		ENAMETOOLONG);
 	OK(vfs_symlink(v->vfs, &test_root, VFS_ROOT, S("long"), SLICE(long_target, 4095), &a));
 	FAILS(vfs_open(v->vfs, &test_root, a.inode, O_RDONLY, &f), ELOOP);
 	reopen();
@@ -305,7 +311,8 @@ END_TEST
 
 START_TEST(test_rename)
 {
-	uint64_t a = mkdir_at(VFS_ROOT, "a"), b = mkdir_at(VFS_ROOT, "b"), f = file_at(a, "f"), g, sub;
+	uint64_t a = mkdir_at(VFS_ROOT, "a"), b = mkdir_at(VFS_ROOT, "b"), f = file_at(a, "f"), g,
+		 sub;
 	struct vfs_attr at;
 
 	OK(vfs_rename(v->vfs, &test_root, a, S("f"), b, S("g"), 0));
@@ -350,7 +357,8 @@ END_TEST
 
 START_TEST(test_rename_exchange)
 {
-	uint64_t a = mkdir_at(VFS_ROOT, "a"), b = mkdir_at(VFS_ROOT, "b"), d = mkdir_at(a, "d"), f = file_at(b, "f");
+	uint64_t a = mkdir_at(VFS_ROOT, "a"), b = mkdir_at(VFS_ROOT, "b"), d = mkdir_at(a, "d"),
+		 f = file_at(b, "f");
 
 	OK(vfs_rename(v->vfs, &test_root, a, S("d"), b, S("f"), VFS_RENAME_EXCHANGE));
 	ck_assert_uint_eq(lookup(a, "d"), f);
@@ -358,8 +366,10 @@ START_TEST(test_rename_exchange)
 	ck_assert_uint_eq(lookup(d, ".."), b);
 	ck_assert_uint_eq(attr(a).nlink, 2);
 	ck_assert_uint_eq(attr(b).nlink, 3);
-	FAILS(vfs_rename(v->vfs, &test_root, VFS_ROOT, S("b"), b, S("f"), VFS_RENAME_EXCHANGE), EINVAL);
-	FAILS(vfs_rename(v->vfs, &test_root, b, S("f"), VFS_ROOT, S("b"), VFS_RENAME_EXCHANGE), EINVAL);
+	FAILS(vfs_rename(v->vfs, &test_root, VFS_ROOT, S("b"), b, S("f"), VFS_RENAME_EXCHANGE),
+		EINVAL);
+	FAILS(vfs_rename(v->vfs, &test_root, b, S("f"), VFS_ROOT, S("b"), VFS_RENAME_EXCHANGE),
+		EINVAL);
 	OK(vfs_rename(v->vfs, &test_root, VFS_ROOT, S("a"), VFS_ROOT, S("b"), VFS_RENAME_EXCHANGE));
 	ck_assert_uint_eq(lookup(VFS_ROOT, "a"), b);
 	reopen();
@@ -409,7 +419,8 @@ START_TEST(test_read_write)
 	FAILS(vfs_read(v->vfs, app, 0, buf, 1), EBADF);
 	ck_assert_int_eq(write_at(app, 0, "end", 3), 3);
 	ck_assert_uint_eq(attr(inode).size, 13);
-	ck_assert_int_eq(vfs_write(v->vfs, &test_root, f, 0, &S("!"), 1, VFS_WRITE_APPEND, &size), 1);
+	ck_assert_int_eq(
+		vfs_write(v->vfs, &test_root, f, 0, &S("!"), 1, VFS_WRITE_APPEND, &size), 1);
 	ck_assert_uint_eq(size, 14);
 	for (size_t i = 0; i < sizeof(big); i++)
 		big[i] = (uint8_t)(i * 7 + i / 251);
@@ -434,7 +445,9 @@ START_TEST(test_truncate)
 	struct vfs_file *f = create_at(VFS_ROOT, "f", &a);
 	char buf[5000];
 
-#define SIZE(n) vfs_setattr(v->vfs, &test_root, a.inode, NULL, VFS_SET_SIZE, &(struct vfs_attr){.size = (n)}, &a)
+#define SIZE(n)                                                                                    \
+	vfs_setattr(v->vfs, &test_root, a.inode, NULL, VFS_SET_SIZE,                               \
+		&(struct vfs_attr){.size = (n)}, &a)
 	ck_assert_int_eq(write_at(f, 0, "0123456789", 10), 10);
 	OK(SIZE(4));
 	ck_assert_uint_eq(a.size, 4);
@@ -448,8 +461,11 @@ START_TEST(test_truncate)
 	OK(SIZE(1ull << 40));
 	OK(SIZE(2));
 	FAILS(SIZE(1ull << 63), EFBIG);
-	FAILS(vfs_setattr(v->vfs, &test_root, VFS_ROOT, NULL, VFS_SET_SIZE, &(struct vfs_attr){0}, &a), EISDIR);
-	FAILS(vfs_setattr(v->vfs, &ann, a.inode, NULL, VFS_SET_SIZE, &(struct vfs_attr){0}, &a), EACCES);
+	FAILS(vfs_setattr(
+		      v->vfs, &test_root, VFS_ROOT, NULL, VFS_SET_SIZE, &(struct vfs_attr){0}, &a),
+		EISDIR);
+	FAILS(vfs_setattr(v->vfs, &ann, a.inode, NULL, VFS_SET_SIZE, &(struct vfs_attr){0}, &a),
+		EACCES);
 	OK(vfs_setattr(v->vfs, &ann, a.inode, f, VFS_SET_SIZE, &(struct vfs_attr){.size = 1}, &a));
 	vfs_release(v->vfs, f);
 	reopen();
@@ -488,7 +504,8 @@ START_TEST(test_fallocate)
 	ck_assert_uint_eq(attr(a.inode).size, 100000);
 	memset(buf, 'b', sizeof(buf));
 	ck_assert_int_eq(write_at(f, 1000, buf, 200), 200);
-	OK(vfs_fallocate(v->vfs, &test_root, f, VFS_FALLOC_PUNCH | VFS_FALLOC_KEEP_SIZE, 1050, 100));
+	OK(vfs_fallocate(
+		v->vfs, &test_root, f, VFS_FALLOC_PUNCH | VFS_FALLOC_KEEP_SIZE, 1050, 100));
 	ck_assert_int_eq(vfs_read(v->vfs, f, 1000, buf, 200), 200);
 	ck_assert_int_eq(buf[49], 'b');
 	ck_assert_int_eq(buf[50], 0);
@@ -517,7 +534,8 @@ START_TEST(test_seek)
 	static char block[65536];
 
 	memset(block, 'd', sizeof(block));
-	OK(vfs_setattr(v->vfs, &test_root, a.inode, f, VFS_SET_SIZE, &(struct vfs_attr){.size = 1 << 20}, &a));
+	OK(vfs_setattr(v->vfs, &test_root, a.inode, f, VFS_SET_SIZE,
+		&(struct vfs_attr){.size = 1 << 20}, &a));
 	ck_assert_int_eq(write_at(f, 262144, block, sizeof(block)), (int64_t)sizeof(block));
 	for (int round = 0; round < 2; round++) {
 		ck_assert_int_eq(vfs_seek(v->vfs, f, 0, VFS_SEEK_DATA), 262144);
@@ -596,10 +614,12 @@ START_TEST(test_times)
 	ck_assert(later_or_equal(after.ctime, before.ctime));
 	ck_assert_uint_gt(after.change, before.change);
 	/* Write by another user clears set-id bits. */
-	OK(vfs_setattr(v->vfs, &test_root, f, NULL, VFS_SET_MODE, &(struct vfs_attr){.mode = 06777}, &after));
+	OK(vfs_setattr(v->vfs, &test_root, f, NULL, VFS_SET_MODE, &(struct vfs_attr){.mode = 06777},
+		&after));
 	ck_assert_int_eq(write_at(open, 0, "y", 1), 1);
 	ck_assert_uint_eq(attr(f).mode, S_IFREG | 06777);
-	ck_assert_int_eq(vfs_write(v->vfs, &test_root, open, 0, &S("z"), 1, VFS_WRITE_KILL_PRIV, NULL), 1);
+	ck_assert_int_eq(
+		vfs_write(v->vfs, &test_root, open, 0, &S("z"), 1, VFS_WRITE_KILL_PRIV, NULL), 1);
 	ck_assert_uint_eq(attr(f).mode, S_IFREG | 0777);
 	/* relatime: read after write moves atime, once. */
 	before = attr(f);
@@ -622,7 +642,8 @@ START_TEST(test_flags)
 
 	OK(vfs_setattr(v->vfs, &test_root, a.inode, NULL, VFS_SET_FLAGS, &in, &a));
 	FAILS(write_at(f, 0, "x", 1), EPERM);
-	ck_assert_int_eq(vfs_write(v->vfs, &test_root, f, 0, &S("x"), 1, VFS_WRITE_APPEND, NULL), 1);
+	ck_assert_int_eq(
+		vfs_write(v->vfs, &test_root, f, 0, &S("x"), 1, VFS_WRITE_APPEND, NULL), 1);
 	FAILS(vfs_open(v->vfs, &test_root, a.inode, O_WRONLY, &g), EPERM);
 	FAILS(vfs_open(v->vfs, &test_root, a.inode, O_WRONLY | O_APPEND | O_TRUNC, &g), EPERM);
 	FAILS(vfs_unlink(v->vfs, &test_root, VFS_ROOT, S("log")), EPERM);
@@ -777,7 +798,9 @@ START_TEST(test_encode_on_touch)
 	for (int i = 0; i < 40; i++) {
 		snprintf(name, sizeof(name), "e%d", i);
 		file_at(d, name);
-		ck_assert_int_eq(vfs_write(v->vfs, &test_root, f, 0, &S("0123456789"), 1, VFS_WRITE_APPEND, NULL), 10);
+		ck_assert_int_eq(vfs_write(v->vfs, &test_root, f, 0, &S("0123456789"), 1,
+					 VFS_WRITE_APPEND, NULL),
+			10);
 		log_close_group(v->log);
 		if (i % 8 == 7)
 			OK(vfs_fsync(v->vfs, f, false));
@@ -792,7 +815,8 @@ START_TEST(test_encode_on_touch)
 }
 END_TEST
 
-/* A group that is closing and cannot get on, while operations touch what it changed; then it is all that survives. */
+/* A group that is closing and cannot get on, while operations touch what it changed; then it is all
+ * that survives. */
 START_TEST(test_touch_while_closing)
 {
 	uint64_t d = mkdir_at(VFS_ROOT, "d"), held, group, sub;
@@ -807,7 +831,8 @@ START_TEST(test_touch_while_closing)
 	small_volume_close(v);
 	v = small_volume_open(&(struct small_volume_options){
 		.name = "vfs-ops", .flush_interval_ms = 600000, .quiet_ms = 600000});
-	/* The group: a new file, and a change of bytes whose chunk is not in memory, so that it is counted twice until the close. */
+	/* The group: a new file, and a change of bytes whose chunk is not in memory, so that it is
+	 * counted twice until the close. */
 	OK(vfs_open(v->vfs, &test_root, lookup(d, "big"), O_RDWR, &big));
 	small = create_at(d, "f", &f);
 	ck_assert_int_eq(write_at(small, 0, "old", 3), 3);
@@ -858,7 +883,8 @@ START_TEST(test_maintained)
 			snprintf(name, sizeof(name), "f%d-%d", round, i);
 			memset(bytes, i, sizeof(bytes));
 			f = create_at(d, name, NULL);
-			ck_assert_int_gt(write_at(f, 0, bytes, i % 4 ? (size_t)i * 10 : sizeof(bytes)), -1);
+			ck_assert_int_gt(
+				write_at(f, 0, bytes, i % 4 ? (size_t)i * 10 : sizeof(bytes)), -1);
 			vfs_release(v->vfs, f);
 			if (i % 2)
 				OK(vfs_unlink(v->vfs, &test_root, d, S(name)));

@@ -71,10 +71,12 @@ START_TEST(test_remove)
 		{&root, {DIR(0777), 1, 1, INODE_FLAG_APPEND}, {REG(0), 1, 1, 0}, -EPERM},
 		{&root, {DIR(0777), 1, 1, 0}, {REG(0), 1, 1, INODE_FLAG_IMMUTABLE}, -EPERM},
 		{&root, {DIR(0777), 1, 1, 0}, {REG(0), 1, 1, INODE_FLAG_APPEND}, -EPERM},
-		{&root, {DIR(0777), 1, 1, INODE_FLAG_NODUMP}, {REG(0), 1, 1, INODE_FLAG_NOATIME}, 0},
+		{&root, {DIR(0777), 1, 1, INODE_FLAG_NODUMP}, {REG(0), 1, 1, INODE_FLAG_NOATIME},
+			0},
 	};
 
-	ck_assert_int_eq(perm_remove(cases[_i].c, &cases[_i].dir, &cases[_i].child), cases[_i].want);
+	ck_assert_int_eq(
+		perm_remove(cases[_i].c, &cases[_i].dir, &cases[_i].child), cases[_i].want);
 	ck_assert_uint_eq(sizeof(cases) / sizeof(*cases), 12);
 }
 END_TEST
