@@ -237,16 +237,18 @@ static int dump_header(struct dump *d, struct error *err)
 	return 0;
 }
 
-/* Whether `key` is `prefix` and one or two numbers of 16 digits, with `between` before the second (NULL = there is none). */
-static bool key_is(const char *key, const char *prefix, const char *between, uint64_t *a, uint64_t *b)
+/* Whether `key` is `prefix` and one or two numbers of 16 digits, with `between` before the second
+ * (NULL = there is none). */
+static bool key_is(
+	const char *key, const char *prefix, const char *between, uint64_t *a, uint64_t *b)
 {
 	size_t n = strlen(prefix), gap = between ? strlen(between) : 0;
 	size_t want = n + 16 + (between ? gap + 16 : 0);
 
 	if (strlen(key) != want || strncmp(key, prefix, n) != 0 || !hex_decode_u64(key + n, 16, a))
 		return false;
-	return !between ||
-	       (strncmp(key + n + 16, between, gap) == 0 && hex_decode_u64(key + n + 16 + gap, 16, b));
+	return !between || (strncmp(key + n + 16, between, gap) == 0 &&
+				   hex_decode_u64(key + n + 16 + gap, 16, b));
 }
 
 static int dump_by_key(struct dump *d, struct error *err)

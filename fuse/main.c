@@ -316,8 +316,9 @@ static int start(struct program *p)
 }
 
 /*
- * The budget counts bytes asked for; what the allocator keeps for itself must stay small beside it. Few arenas, because
- * memory freed in one is not used by threads of another; large blocks go back to the system when they are freed.
+ * The budget counts bytes asked for; what the allocator keeps for itself must stay small beside it.
+ * Few arenas, because memory freed in one is not used by threads of another; large blocks go back
+ * to the system when they are freed.
  */
 static void limit_allocator(void)
 {

@@ -31,6 +31,8 @@ install_packages()
 check_fuse()
 {
 	if [ "$(id -u)" = 0 ] && [ ! -e /dev/fuse ]; then mknod -m 0666 /dev/fuse c 10 229; fi
+	if [ "$(id -u)" = 0 ] && [ ! -e /etc/mtab ]; then ln -s ../proc/self/mounts /etc/mtab; fi # fusermount3 -u looks into it
+	if [ "$(id -u)" = 0 ] && [ ! -e /etc/mtab ]; then ln -s ../proc/self/mounts /etc/mtab; fi # fusermount3 wants it
 	if [ ! -r /dev/fuse ] || [ ! -w /dev/fuse ]; then
 		echo "/dev/fuse cannot be opened by this user; as root: modprobe fuse; chmod 0666 /dev/fuse" >&2
 		exit 1

@@ -74,7 +74,7 @@ count()
 	PASSED=$((PASSED + $1)) FAILED=$((FAILED + $2)) SKIPPED=$((SKIPPED + $3))
 }
 
-show_log() { tail -n "${2:-60}" "$1" | cut -c1-300 | sed 's/^/    /'; }
+show_log() { tail -n "${2:-140}" "$1" | cut -c1-300 | sed 's/^/    /'; }
 
 # run NAME COMMAND...: one test. Its output is kept, and shown when it fails; status 77 is a skip with the last line as reason.
 run()
@@ -150,10 +150,11 @@ install_packages()
 	$sudo env DEBIAN_FRONTEND=noninteractive sh -c 'apt-get update -q && apt-get install -q -y --no-install-recommends "$@"' sh $missing
 }
 
-# What udev does elsewhere, and somebody ordinary to be.
+# What udev does elsewhere, what fusermount3 -u looks into (bare installations lack it), and somebody ordinary to be.
 prepare_machine()
 {
 	[ "$(id -u)" = 0 ] || return 0
+	[ -e /etc/mtab ] || ln -s ../proc/self/mounts /etc/mtab
 	[ -e /dev/fuse ] || mknod /dev/fuse c 10 229
 	chmod 0666 /dev/fuse || echo "/dev/fuse stays as it is"
 	getent passwd $TEST_USER >/dev/null || useradd --system --user-group --no-create-home --home-dir /nonexistent \
@@ -222,7 +223,7 @@ meson_suite()
 		tell "$name" $(($(now) - start)) "${ok:-0} passed"
 	else
 		tell "$name" $(($(now) - start)) "${ok:-0} passed, $bad FAILED; all of it is in $log"
-		NOTES+=("FAILED  $name: $(grep -E '^ *[0-9]+/[0-9]+ .* (FAIL|TIMEOUT|ERROR)' "$log" | awk '{ print $(NF > 4 ? 2 : 1), $3 }' |
+		NOTES+=("FAILED  $name: $(grep -E '^ *[0-9]+/[0-9]+ .* (FAIL|TIMEOUT|ERROR)' "$log" | awk '{ print $4 }' |
 			sort -u | tr '\n' ' ')")
 		show_log "$log" 200
 	fi

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Decoded chunks of one file, as the index folds them. All groups that are encoded are in them; what is in maps is not. They are
- * bounded for all files together, but a file may always keep a few, so that every read makes progress.
+ * Decoded chunks of one file, as the index folds them. All groups that are encoded are in them;
+ * what is in maps is not. They are bounded for all files together, but a file may always keep a
+ * few, so that every read makes progress.
  */
-#include "core/data/data_internal.h"
+#include "core/data/chunk_cache.h"
+#include "core/data/encode.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -27,7 +29,8 @@ static bool entry_is_current(const struct file_data *f, const struct chunk_entry
 	return e->view == view && e->generation == atomic_load(&f->data->generation);
 }
 
-const struct chunk_entry *chunk_cache_find(const struct file_data *f, uint64_t view, uint64_t number)
+const struct chunk_entry *chunk_cache_find(
+	const struct file_data *f, uint64_t view, uint64_t number)
 {
 	struct chunk_entry *e = entry_find(f, number);
 
@@ -111,8 +114,8 @@ static bool cache_begin(struct file_data *f)
 	return true;
 }
 
-void chunk_cache_install(struct file_data *f, uint64_t view, uint64_t number, struct chunk *c, unsigned merged,
-	uint64_t generation)
+void chunk_cache_install(struct file_data *f, uint64_t view, uint64_t number, struct chunk *c,
+	unsigned merged, uint64_t generation)
 {
 	struct chunk_entry *e = calloc(1, sizeof(*e)), *old;
 
@@ -124,7 +127,8 @@ void chunk_cache_install(struct file_data *f, uint64_t view, uint64_t number, st
 	old = entry_find(f, number);
 	if (old)
 		entry_remove(f, old);
-	*e = (struct chunk_entry){.number = number, .view = view, .generation = generation, .merged = merged};
+	*e = (struct chunk_entry){
+		.number = number, .view = view, .generation = generation, .merged = merged};
 	e->chunk = *c;
 	*c = (struct chunk){0};
 	atomic_init(&e->used, true);
@@ -151,7 +155,8 @@ static void chunk_range(uint64_t offset, uint64_t end, uint64_t *ret_first, uint
 }
 
 /* Numbers of cached chunks within [first, end), in a new array. NULL: none, or no memory. */
-static uint64_t *known_numbers(const struct file_data *f, uint64_t first, uint64_t end, size_t *ret_n)
+static uint64_t *known_numbers(
+	const struct file_data *f, uint64_t first, uint64_t end, size_t *ret_n)
 {
 	size_t cursor = 0, n = 0;
 	uint64_t number, *numbers;
@@ -229,7 +234,8 @@ uint64_t chunk_charged(const struct chunk *c, uint64_t base, uint64_t offset, ui
 }
 
 /* The part of the range that lies in one chunk. */
-static uint64_t charged_in_chunk(const struct file_data *f, uint64_t number, uint64_t offset, uint64_t end)
+static uint64_t charged_in_chunk(
+	const struct file_data *f, uint64_t number, uint64_t offset, uint64_t end)
 {
 	const struct chunk_entry *e = chunk_cache_find(f, GROUP_NOW, number);
 
@@ -321,8 +327,8 @@ void chunk_cache_overlay(struct file_data *f, const struct piece *p)
 
 /* ---- loading ---- */
 
-int chunk_read(struct file_data *f, uint64_t view, uint64_t number, unsigned flags, struct chunk *ret,
-	unsigned *ret_merged, struct error *err)
+int chunk_read(struct file_data *f, uint64_t view, uint64_t number, unsigned flags,
+	struct chunk *ret, unsigned *ret_merged, struct error *err)
 {
 	struct key k = key_chunk(file_key_inode(f), number);
 	struct index_info info = {0};

@@ -24,7 +24,9 @@ static void set_defaults(struct data *d)
 		d->o.max_gap_bytes = MAX_GAP_DEFAULT;
 	/* All threads together seal at most a quarter of what the commit path may hold. */
 	frames = commit / 4 / d->o.seal_threads / FRAME_PLAIN_MAX;
-	d->seal_frames = frames < 1 ? 1 : frames > SEAL_FRAMES_MAX ? SEAL_FRAMES_MAX : (unsigned)frames;
+	d->seal_frames = frames < 1		    ? 1
+			 : frames > SEAL_FRAMES_MAX ? SEAL_FRAMES_MAX
+						    : (unsigned)frames;
 	d->chunk_limit = budget_limit(d->o.budget, BUDGET_CACHE) / 4;
 	d->tail_limit = budget_limit(d->o.budget, BUDGET_CACHE) / 8;
 	if (d->tail_limit > TAIL_BYTES_MAX)

@@ -1,21 +1,25 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * A closed map becomes records of its group: a delta for each chunk that it touches, the whole record where all of it is known, deletes where
- * nothing is left. Committer thread; nobody else changes a closed map whose bytes are all sealed, so it is walked without lock.
+ * A closed map becomes records of its group: a delta for each chunk that it touches, the whole
+ * record where all of it is known, deletes where nothing is left. Committer thread; nobody else
+ * changes a closed map whose bytes are all sealed, so it is walked without lock.
  *
- * A base is what older groups say about a chunk: it is needed for the count of allocated bytes, for reserved ranges (fallocate), and to keep the
- * number of extents bounded. Where it is not in memory the chunk is put off, and bases are read in parallel, for a bounded
- * number of chunks; beyond it deltas are written blindly (and counted as new), so a close never waits for thousands of reads.
+ * A base is what older groups say about a chunk: it is needed for the count of allocated bytes, for
+ * reserved ranges (fallocate), and to keep the number of extents bounded. Where it is not in memory
+ * the chunk is put off, and bases are read in parallel, for a bounded number of chunks; beyond it
+ * deltas are written blindly (and counted as new), so a close never waits for thousands of reads.
  */
-#include "core/data/data_internal.h"
+#include "core/data/chunk_cache.h"
+#include "core/data/encode.h"
 
 #include <assert.h>
 #include <stdlib.h>
 
 #define POINT_DELETES_MAX 8u
-#define SCAN_CHUNKS_MAX 16384u	 /* of a deleted range, to count what was charged */
-#define CHUNK_EXTENTS_GATHER 120u /* a record would get so many: the chunk is gathered before it is encoded */
-#define DEFERRED_COLD_MAX 256u	 /* bases that are read for one group */
+#define SCAN_CHUNKS_MAX 16384u /* of a deleted range, to count what was charged */
+#define CHUNK_EXTENTS_GATHER                                                                       \
+	120u /* a record would get so many: the chunk is gathered before it is encoded */
+#define DEFERRED_COLD_MAX 256u /* bases that are read for one group */
 #define UNKNOWN_EXTENTS_PER_LOOK 16u
 
 struct encode {
@@ -24,8 +28,8 @@ struct encode {
 	struct index_group *records;
 	struct segment_refs *refs;
 	struct deferred *deferred;
-	struct buf value; /* scratch */
-	int64_t total; /* change of allocated bytes */
+	struct buf value;      /* scratch */
+	int64_t total;	       /* change of allocated bytes */
 	uint64_t inode, bound; /* chunks from `bound` on do not exist in older groups */
 	bool last;	       /* nothing may be put off any more */
 };
@@ -119,7 +123,8 @@ static int add_range_delete(struct encode *x, uint64_t first, uint64_t end)
 
 /* ---- bases ---- */
 
-/* Chunks [first, end) are about to be deleted: what they charged; waits for the store. Not of more than some thousands. */
+/* Chunks [first, end) are about to be deleted: what they charged; waits for the store. Not of more
+ * than some thousands. */
 static void count_deleted(struct encode *x, uint64_t first, uint64_t end)
 {
 	struct key a = key_chunk(x->inode, first), b = key_chunk(x->inode, end);
@@ -127,10 +132,11 @@ static void count_deleted(struct encode *x, uint64_t first, uint64_t end)
 	struct record record;
 
 	if (first >= end || x->map->reset ||
-		index_scan_open(x->file->data->o.index, GROUP_NOW, key_slice(&a), key_slice(&b), 0, &scan,
-			NULL) < 0)
+		index_scan_open(x->file->data->o.index, GROUP_NOW, key_slice(&a), key_slice(&b), 0,
+			&scan, NULL) < 0)
 		return;
-	for (unsigned i = 0; i < SCAN_CHUNKS_MAX && index_scan_next(scan, &record, NULL) == 1; i++) {
+	for (unsigned i = 0; i < SCAN_CHUNKS_MAX && index_scan_next(scan, &record, NULL) == 1;
+		i++) {
 		struct chunk c = {0};
 
 		if (chunk_decode(record.value, true, &c) == 0)
@@ -140,7 +146,8 @@ static void count_deleted(struct encode *x, uint64_t first, uint64_t end)
 	index_scan_close(scan);
 }
 
-static int base_from_cache(struct encode *x, uint64_t chunk, struct chunk *ret, unsigned *ret_merged)
+static int base_from_cache(
+	struct encode *x, uint64_t chunk, struct chunk *ret, unsigned *ret_merged)
 {
 	int r = -ENOENT;
 
@@ -156,11 +163,11 @@ static int base_from_cache(struct encode *x, uint64_t chunk, struct chunk *ret, 
 }
 
 /*
- * The base of a chunk. What is not in memory is put off, to be read together with the others, as long as there are not too many; `must`:
- * however many. 0 with *ret_state, -ENOMEM.
+ * The base of a chunk. What is not in memory is put off, to be read together with the others, as
+ * long as there are not too many; `must`: however many. 0 with *ret_state, -ENOMEM.
  */
-static int base_get(struct encode *x, uint64_t chunk, bool must, struct chunk *ret, unsigned *ret_merged,
-	enum base_state *ret_state)
+static int base_get(struct encode *x, uint64_t chunk, bool must, struct chunk *ret,
+	unsigned *ret_merged, enum base_state *ret_state)
 {
 	struct error err = {0};
 	int r;
@@ -171,7 +178,8 @@ static int base_get(struct encode *x, uint64_t chunk, bool must, struct chunk *r
 		return 0;
 	r = base_from_cache(x, chunk, ret, ret_merged);
 	if (r == -ENOENT)
-		r = chunk_read(x->file, GROUP_NOW, chunk, x->last ? 0 : INDEX_CACHED, ret, ret_merged, &err);
+		r = chunk_read(x->file, GROUP_NOW, chunk, x->last ? 0 : INDEX_CACHED, ret,
+			ret_merged, &err);
 	if (r == 0 || r == -ENOMEM)
 		return r;
 	*ret_state = BASE_UNKNOWN;
@@ -186,7 +194,8 @@ static int base_get(struct encode *x, uint64_t chunk, bool must, struct chunk *r
 /* ---- one chunk ---- */
 
 /* The map's pieces in the chunk. */
-static int delta_of_pieces(const struct encode *x, uint64_t chunk, struct chunk *ret, uint32_t *ret_covered)
+static int delta_of_pieces(
+	const struct encode *x, uint64_t chunk, struct chunk *ret, uint32_t *ret_covered)
 {
 	uint64_t start = chunk * CHUNK_BYTES;
 	const struct piece *p = pieces_find(&x->map->pieces, start);
@@ -203,8 +212,10 @@ static int delta_of_pieces(const struct encode *x, uint64_t chunk, struct chunk 
 	return 0;
 }
 
-/* Reserved ranges where neither the delta nor the base has bytes: they become charged zeros of the delta. */
-static int delta_add_reserved(const struct encode *x, uint64_t chunk, const struct chunk *base, struct chunk *delta)
+/* Reserved ranges where neither the delta nor the base has bytes: they become charged zeros of the
+ * delta. */
+static int delta_add_reserved(
+	const struct encode *x, uint64_t chunk, const struct chunk *base, struct chunk *delta)
 {
 	uint64_t start = chunk * CHUNK_BYTES, end = start + CHUNK_BYTES;
 	const struct piece *p = pieces_find(&x->map->reserved, start);
@@ -243,8 +254,8 @@ static bool has_content(const struct chunk *c)
 }
 
 /*
- * Now and then a delta upon a base that is not in memory is the occasion to look at the chunk, so that one that is only ever written does not
- * gather extents without end.
+ * Now and then a delta upon a base that is not in memory is the occasion to look at the chunk, so
+ * that one that is only ever written does not gather extents without end.
  */
 static void look_sometimes(const struct encode *x, uint64_t chunk, size_t extents)
 {
@@ -281,7 +292,8 @@ static int write_chunk(struct encode *x, struct chunk_encode *c)
 	if (c->state == BASE_KNOWN && c->whole.n >= CHUNK_EXTENTS_REFRAME)
 		reframe_request(x->file, c->number);
 	if (!has_content(&c->whole)) {
-		bool nothing = c->number >= x->bound || (c->state == BASE_KNOWN && c->merged == 0 && !x->map->reset);
+		bool nothing = c->number >= x->bound ||
+			       (c->state == BASE_KNOWN && c->merged == 0 && !x->map->reset);
 
 		return nothing ? 0 : add_delete(x, c->number);
 	}
@@ -324,7 +336,8 @@ static int encode_chunk(struct encode *x, uint64_t number)
 	if (r == 0) {
 		r = write_chunk(x, &c);
 		if (r == 0)
-			x->total += (int64_t)chunk_allocated(&c.whole) - (int64_t)chunk_allocated(&c.base);
+			x->total += (int64_t)chunk_allocated(&c.whole) -
+				    (int64_t)chunk_allocated(&c.base);
 	}
 	chunk_done(&c.delta);
 	chunk_done(&c.base);
@@ -355,7 +368,8 @@ static int encode_hole(struct encode *x, uint64_t first, uint64_t end)
 /* Whether whole chunks from `at` on are a hole and nothing is reserved there; up to which chunk. */
 static bool whole_holes(const struct encode *x, uint64_t at, uint64_t *ret_end)
 {
-	const struct piece *p = pieces_find(&x->map->pieces, at), *r = pieces_find(&x->map->reserved, at);
+	const struct piece *p = pieces_find(&x->map->pieces, at),
+			   *r = pieces_find(&x->map->reserved, at);
 
 	if (at % CHUNK_BYTES || !p || p->kind != PIECE_HOLE || p->offset > at)
 		return false;
@@ -368,14 +382,16 @@ static bool whole_holes(const struct encode *x, uint64_t at, uint64_t *ret_end)
 /* The first byte at or after `at` that the map says anything about; PIECE_FOREVER = none. */
 static uint64_t next_touched(const struct encode *x, uint64_t at)
 {
-	const struct piece *p = pieces_find(&x->map->pieces, at), *r = pieces_find(&x->map->reserved, at);
+	const struct piece *p = pieces_find(&x->map->pieces, at),
+			   *r = pieces_find(&x->map->reserved, at);
 	uint64_t a = !p ? PIECE_FOREVER : p->offset > at ? p->offset : at;
 	uint64_t b = !r ? PIECE_FOREVER : r->offset > at ? r->offset : at;
 
 	return a < b ? a : b;
 }
 
-/* What begins at `*at`, which the map touches; moves it behind. A step that fails for want of memory can be repeated. */
+/* What begins at `*at`, which the map touches; moves it behind. A step that fails for want of
+ * memory can be repeated. */
 static int encode_step(struct encode *x, uint64_t *at)
 {
 	uint64_t chunk = chunk_of(*at), end;
@@ -384,7 +400,8 @@ static int encode_step(struct encode *x, uint64_t *at)
 	if (whole_holes(x, chunk * CHUNK_BYTES, &end)) {
 		int64_t before = x->total;
 
-		count_deleted(x, chunk, end < x->bound ? end : x->bound); /* while they can be read */
+		count_deleted(
+			x, chunk, end < x->bound ? end : x->bound); /* while they can be read */
 		r = encode_hole(x, chunk, end);
 		if (r < 0)
 			x->total = before;
@@ -397,7 +414,8 @@ static int encode_step(struct encode *x, uint64_t *at)
 	return r;
 }
 
-static struct encode encode_begin(struct pending *map, struct segment_refs *refs, struct deferred *deferred, bool last)
+static struct encode encode_begin(
+	struct pending *map, struct segment_refs *refs, struct deferred *deferred, bool last)
 {
 	return (struct encode){.map = map,
 		.file = map->file,
@@ -431,7 +449,8 @@ int encode_map(struct pending *map, struct segment_refs *refs, struct deferred *
 	return r;
 }
 
-int encode_deferred(const struct deferred_chunk *c, struct segment_refs *refs, struct deferred *deferred, bool last)
+int encode_deferred(const struct deferred_chunk *c, struct segment_refs *refs,
+	struct deferred *deferred, bool last)
 {
 	struct encode x = encode_begin(c->map, refs, deferred, last);
 	bool done = false;
@@ -448,8 +467,9 @@ int encode_deferred(const struct deferred_chunk *c, struct segment_refs *refs, s
 }
 
 /*
- * By how much the map changed what is allocated, by its extents. A map that covers everything has made nothing of what older groups charged, which
- * follows from A1 (file.c): all older maps are encoded.
+ * By how much the map changed what is allocated, by its extents. A map that covers everything has
+ * made nothing of what older groups charged, which follows from A1 (file.c): all older maps are
+ * encoded.
  */
 static int64_t total_change(const struct pending *map)
 {

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * The algebra of extents. An array: 128 extents are the rule, so moving the tail of it costs less than a tree would.
+ * The algebra of extents. An array: 128 extents are the rule, so moving the tail of it costs less
+ * than a tree would.
  *
- * E1  extents are sorted by offset, do not overlap, are not empty and end at CHUNK_BYTES at the latest.
- * E2  neighbours that say the same thing (zeros, or the next bytes of the same frame) are one extent.
+ * E1  extents are sorted by offset, do not overlap, are not empty and end at CHUNK_BYTES at the
+ * latest. E2  neighbours that say the same thing (zeros, or the next bytes of the same frame) are
+ * one extent.
  */
 #include "core/data/extents.h"
 
@@ -121,7 +123,8 @@ int chunk_put(struct chunk *c, const struct extent *e)
 	uint32_t end = extent_end(&e_copy);
 	size_t nparts = 0, at;
 
-	assert(e_copy.len >= 1 && e_copy.offset < CHUNK_BYTES && e_copy.len <= CHUNK_BYTES - e_copy.offset);
+	assert(e_copy.len >= 1 && e_copy.offset < CHUNK_BYTES &&
+		e_copy.len <= CHUNK_BYTES - e_copy.offset);
 	int r = chunk_reserve(c, 1);
 
 	if (r < 0)

@@ -2,8 +2,9 @@
 #ifndef CORE_DATA_EXTENTS_H
 #define CORE_DATA_EXTENTS_H
 /*
- * The extents of one chunk, as pure functions (docs/format.md "extents"). A chunk is 256 KiB of a file's address space. In memory there
- * is one extent per frame use; encoding joins neighbours to runs. Not thread-safe; no I/O.
+ * The extents of one chunk, as pure functions (docs/format.md "extents"). A chunk is 256 KiB of a
+ * file's address space. In memory there is one extent per frame use; encoding joins neighbours to
+ * runs. Not thread-safe; no I/O.
  */
 #include "core/base/buf.h"
 #include "core/index/record.h"
@@ -12,8 +13,9 @@
 #define CHUNK_EXTENTS_MAX 128u	  /* format limit of a full record */
 #define CHUNK_EXTENTS_REFRAME 96u /* from here on the chunk is read and re-framed */
 /*
- * What a decoder accepts. Deltas of a chunk whose record is not in memory are written without knowing how many extents lie below, so a fold can
- * pass 128 until the chunk has been re-framed; it must be readable meanwhile.
+ * What a decoder accepts. Deltas of a chunk whose record is not in memory are written without
+ * knowing how many extents lie below, so a fold can pass 128 until the chunk has been re-framed; it
+ * must be readable meanwhile.
  */
 #define CHUNK_EXTENTS_DECODE_MAX 8192u
 
@@ -29,7 +31,8 @@ struct extent {
 	/* EXTENT_FRAME only: */
 	uint32_t skip; /* plain bytes of the frame before the first one used */
 	uint32_t plain_len, sealed_len;
-	uint64_t epoch, sequence, ordinal, place; /* place: byte offset of the frame in its segment */
+	uint64_t epoch, sequence, ordinal,
+		place; /* place: byte offset of the frame in its segment */
 };
 
 /* Sorted by offset, not overlapping. In a full chunk what no extent covers reads as zeros. */
@@ -44,7 +47,8 @@ int chunk_copy(const struct chunk *from, struct chunk *to); /* `to` is empty; 0 
 int chunk_decode(struct slice value, bool full, struct chunk *ret);
 /* Appends the encoding. A full record drops holes. 0, -ENOMEM. */
 int chunk_encode(const struct chunk *c, bool full, struct buf *out);
-/* Room for `more` further extents, so that the next chunk_put calls cannot fail (each adds at most two). */
+/* Room for `more` further extents, so that the next chunk_put calls cannot fail (each adds at most
+ * two). */
 int chunk_reserve(struct chunk *c, size_t more);
 /* Puts `e` over whatever is there, cutting what it overlaps. 0, -ENOMEM. */
 int chunk_put(struct chunk *c, const struct extent *e);

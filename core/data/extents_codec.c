@@ -18,7 +18,8 @@ enum stored_form { FORM_RUN = 0, FORM_HOLE = 1, FORM_FRAME = 2, FORM_ALLOCATED =
 static bool frame_is_sane(const struct extent *e)
 {
 	return e->epoch >= 1 && e->ordinal < SEGMENT_FRAMES_MAX && e->plain_len >= 1 &&
-	       e->plain_len <= FRAME_PLAIN_MAX && e->sealed_len > CODEC_HEADER_BYTES + AEAD_TAG_BYTES &&
+	       e->plain_len <= FRAME_PLAIN_MAX &&
+	       e->sealed_len > CODEC_HEADER_BYTES + AEAD_TAG_BYTES &&
 	       e->sealed_len <= frame_bound(e->plain_len) && e->place >= HEADER_BYTES &&
 	       e->place <= STORE_OBJECT_MAX - e->sealed_len;
 }
@@ -55,7 +56,8 @@ static int decode_whole(struct cursor *in, struct chunk *c, uint32_t offset, uin
 	return decode_append(c, &e);
 }
 
-/* `len` file bytes at `offset` from neighbouring frames: all are used, the first from `skip` on, the last perhaps not to its end. */
+/* `len` file bytes at `offset` from neighbouring frames: all are used, the first from `skip` on,
+ * the last perhaps not to its end. */
 static int decode_run(struct cursor *in, struct chunk *c, uint32_t offset, uint32_t len)
 {
 	struct extent e = {.offset = offset};
@@ -138,7 +140,8 @@ static bool run_goes_on(const struct extent *a, const struct extent *b)
 {
 	return b->form == EXTENT_FRAME && a->offset + a->len == b->offset && a->epoch == b->epoch &&
 	       a->sequence == b->sequence && a->ordinal + 1 == b->ordinal &&
-	       a->place + a->sealed_len == b->place && a->skip + a->len == a->plain_len && b->skip == 0;
+	       a->place + a->sealed_len == b->place && a->skip + a->len == a->plain_len &&
+	       b->skip == 0;
 }
 
 static int encode_head(struct buf *out, uint32_t gap, enum stored_form form, uint32_t len)
@@ -168,8 +171,10 @@ static int encode_frames(struct buf *out, uint32_t gap, const struct extent *e, 
 		return r;
 	if (whole)
 		return encode_varints(out,
-			(uint64_t[]){e->epoch, e->sequence, e->ordinal, e->place, e->sealed_len}, 5);
-	r = encode_varints(out, (uint64_t[]){e->epoch, e->sequence, e->ordinal, e->place, e->skip, n}, 6);
+			(uint64_t[]){e->epoch, e->sequence, e->ordinal, e->place, e->sealed_len},
+			5);
+	r = encode_varints(
+		out, (uint64_t[]){e->epoch, e->sequence, e->ordinal, e->place, e->skip, n}, 6);
 	for (size_t i = 0; r == 0 && i < n; i++)
 		r = encode_varints(out, (uint64_t[]){e[i].plain_len, e[i].sealed_len}, 2);
 	return r;
@@ -192,7 +197,8 @@ int chunk_encode(const struct chunk *c, bool full, struct buf *out)
 				n++;
 			r = encode_frames(out, gap, e, n);
 		} else {
-			r = encode_head(out, gap, e->form == EXTENT_HOLE ? FORM_HOLE : FORM_ALLOCATED, e->len);
+			r = encode_head(out, gap,
+				e->form == EXTENT_HOLE ? FORM_HOLE : FORM_ALLOCATED, e->len);
 		}
 		end = e[n - 1].offset + e[n - 1].len;
 	}

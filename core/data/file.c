@@ -2,20 +2,22 @@
 /*
  * The state of one file, and what is counted as allocated.
  *
- * An operation counts as well as it can: what is not in memory it takes for a hole. When its group is encoded, the extents before and after are compared, and
- * the difference to what was counted is booked in the same group, before the inode is encoded (encode_finish). So after every
- * group the inodes and the volume's usage agree with the extents. In between the number may be off, even below 0 (modulo 2^64), when a
- * truncate to nothing came between an operation and the close of its group.
+ * An operation counts as well as it can: what is not in memory it takes for a hole. When its group
+ * is encoded, the extents before and after are compared, and the difference to what was counted is
+ * booked in the same group, before the inode is encoded (encode_finish). So after every group the
+ * inodes and the volume's usage agree with the extents. In between the number may be off, even
+ * below 0 (modulo 2^64), when a truncate to nothing came between an operation and the close of its
+ * group.
  *
  * A1  allocated = what older groups' extents charge + what maps have booked + the inline bytes.
  */
-#include "core/data/data_internal.h"
+#include "core/data/chunk_cache.h"
 
 #include <assert.h>
 #include <stdlib.h>
 
-void data_file_init(struct file_data *f, struct data *d, uint64_t inode, struct rwlock *lock, bool fresh,
-	uint64_t allocated)
+void data_file_init(struct file_data *f, struct data *d, uint64_t inode, struct rwlock *lock,
+	bool fresh, uint64_t allocated)
 {
 	*f = (struct file_data){.data = d, .inode = inode, .lock = lock, .is_inline = fresh};
 	f->allocated = allocated;
@@ -82,7 +84,8 @@ void pending_free(struct pending *map)
 	free(map);
 }
 
-struct pending *file_map(struct file_data *f, struct group *g, uint64_t size, struct pending **spare)
+struct pending *file_map(
+	struct file_data *f, struct group *g, uint64_t size, struct pending **spare)
 {
 	struct group_data *gd = group_data_of(g);
 	struct pending *map = f->pending;
@@ -100,7 +103,8 @@ struct pending *file_map(struct file_data *f, struct group *g, uint64_t size, st
 	map->old_size = f->is_inline ? 0 : size;
 	/* What was reserved ends at a whole block. */
 	if (map->old_size <= UINT64_MAX - TAIL_BLOCK_BYTES)
-		map->old_size += (TAIL_BLOCK_BYTES - map->old_size % TAIL_BLOCK_BYTES) % TAIL_BLOCK_BYTES;
+		map->old_size +=
+			(TAIL_BLOCK_BYTES - map->old_size % TAIL_BLOCK_BYTES) % TAIL_BLOCK_BYTES;
 	map->pieces.random = f->inode;
 	map->older = f->pending;
 	f->pending = map;
@@ -137,10 +141,12 @@ void map_account(struct pending *map, int64_t change)
 	map->booked += change;
 }
 
-static uint64_t charged_by_pieces(const struct file_data *f, const struct pending *map, uint64_t offset, uint64_t end);
+static uint64_t charged_by_pieces(
+	const struct file_data *f, const struct pending *map, uint64_t offset, uint64_t end);
 
 /* One layer: ranges that are reserved in it are charged, whatever lies below. */
-static uint64_t charged_from(const struct file_data *f, const struct pending *map, uint64_t offset, uint64_t end)
+static uint64_t charged_from(
+	const struct file_data *f, const struct pending *map, uint64_t offset, uint64_t end)
 {
 	uint64_t sum = 0, at = offset;
 
@@ -160,7 +166,8 @@ static uint64_t charged_from(const struct file_data *f, const struct pending *ma
 	return sum + charged_by_pieces(f, map, at, end);
 }
 
-static uint64_t charged_by_pieces(const struct file_data *f, const struct pending *map, uint64_t offset, uint64_t end)
+static uint64_t charged_by_pieces(
+	const struct file_data *f, const struct pending *map, uint64_t offset, uint64_t end)
 {
 	uint64_t sum = 0, at = offset;
 
@@ -179,7 +186,8 @@ static uint64_t charged_by_pieces(const struct file_data *f, const struct pendin
 	return sum + charged_from(f, map->older, at, end);
 }
 
-uint64_t file_charged(const struct file_data *f, const struct pending *top, uint64_t offset, uint64_t end)
+uint64_t file_charged(
+	const struct file_data *f, const struct pending *top, uint64_t offset, uint64_t end)
 {
 	return charged_from(f, top, offset, end);
 }

@@ -80,7 +80,8 @@ static void leave_locked(struct flight *x)
 	free(x);
 }
 
-void flight_land(struct flights *f, struct flight *x, int r, struct frame *frame, const struct error *err)
+void flight_land(
+	struct flights *f, struct flight *x, int r, struct frame *frame, const struct error *err)
 {
 	MUTEX_GUARD(&f->lock);
 	struct flight **at = find_locked(f, &x->key);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #ifndef CORE_DATA_FOLD_H
 #define CORE_DATA_FOLD_H
-/* What deltas mean: chunks, segment records, the usage counter. The operations table that data gives to the index. */
+/* What deltas mean: chunks, segment records, the usage counter. The operations table that data
+ * gives to the index. */
 #include "core/index/record.h"
 #include "core/seal/aead.h"
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * S3-FIFO in shards. C1  a frame in a shard's table is in exactly one of its two queues, and holds one reference and its charge.
- * C2  the small queue is bounded to a tenth of the shard; what leaves it unused leaves a trace (a hash) in the ghost ring.
+ * S3-FIFO in shards. C1  a frame in a shard's table is in exactly one of its two queues, and holds
+ * one reference and its charge. C2  the small queue is bounded to a tenth of the shard; what leaves
+ * it unused leaves a trace (a hash) in the ghost ring.
  */
 #include "core/data/frame_cache.h"
 
@@ -10,7 +11,7 @@
 
 #define SHARDS_MAX 16u
 #define SHARD_BYTES_MIN (4u << 20) /* smaller shards hold too few frames to be even */
-#define GHOSTS 2048u /* per shard */
+#define GHOSTS 2048u		   /* per shard */
 #define SLOTS_MIN 64u
 #define USES_MAX 3u
 #define FRAME_OVERHEAD 64u /* table and allocator, bytes per frame */
@@ -176,13 +177,15 @@ static void move_to_main_locked(struct shard *s, struct frame *f)
 	list_move_back(&s->main, &f->queue);
 }
 
-/* Drops one frame: from the small queue while it has more than its tenth (or all there is), else from the main one. */
+/* Drops one frame: from the small queue while it has more than its tenth (or all there is), else
+ * from the main one. */
 static bool evict_locked(struct frame_cache *c, struct shard *s)
 {
 	while (s->count) {
 		bool from_small = !list_empty(&s->small) &&
 				  (s->small_bytes > s->bytes / 10 || list_empty(&s->main));
-		struct frame *f = list_first(from_small ? &s->small : &s->main, struct frame, queue);
+		struct frame *f =
+			list_first(from_small ? &s->small : &s->main, struct frame, queue);
 
 		if (from_small && f->uses > 0) {
 			move_to_main_locked(s, f);
@@ -209,7 +212,8 @@ struct frame *frame_cache_get(struct frame_cache *c, const struct frame_key *k)
 
 	if (!f)
 		return NULL;
-	/* Small reads of one frame in a row are one use: else every scan by them would look like reuse. */
+	/* Small reads of one frame in a row are one use: else every scan by them would look like
+	 * reuse. */
 	if (s->inserts - f->seen > s->count / 16 && f->uses < USES_MAX)
 		f->uses++;
 	f->seen = s->inserts;

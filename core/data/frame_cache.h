@@ -2,9 +2,10 @@
 #ifndef CORE_DATA_FRAME_CACHE_H
 #define CORE_DATA_FRAME_CACHE_H
 /*
- * Plain frames in memory, by segment and ordinal. Sharded; each shard is an S3-FIFO: what is read once passes through a
- * small queue and leaves, what is read again while it is there, or soon after it left, goes to the main queue. So a scan does not wash out what
- * is used. Frames are immutable and reference-counted: a reader keeps one that has left the cache.
+ * Plain frames in memory, by segment and ordinal. Sharded; each shard is an S3-FIFO: what is read
+ * once passes through a small queue and leaves, what is read again while it is there, or soon after
+ * it left, goes to the main queue. So a scan does not wash out what is used. Frames are immutable
+ * and reference-counted: a reader keeps one that has left the cache.
  *
  * Charged to BUDGET_CACHE; gives back what the budget lent while dirty data were few. Thread-safe.
  */
@@ -47,7 +48,8 @@ void frame_unref(struct frame *f); /* NULL is fine */
 
 /* With a reference, or NULL. Never waits but for the shard's lock. */
 struct frame *frame_cache_get(struct frame_cache *c, const struct frame_key *k);
-/* Takes the frame in if there is room (the caller keeps its own reference); leaves it out otherwise. */
+/* Takes the frame in if there is room (the caller keeps its own reference); leaves it out
+ * otherwise. */
 void frame_cache_put(struct frame_cache *c, struct frame *f);
 /* Drops frames until `bytes` have been given back or nothing is left. */
 void frame_cache_shrink(struct frame_cache *c, uint64_t bytes);

@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * What happens to a group in data: opened, closed into records, acknowledged. Closing works without failing: for want of memory it waits;
- * only a log that has stopped ends it.
+ * What happens to a group in data: opened, closed into records, acknowledged. Closing works without
+ * failing: for want of memory it waits; only a log that has stopped ends it.
  *
- * The order of closing: bytes are sealed; chunk records; segment records (so that whoever finds an extent finds the key); the maps leave their
- * files; the layer above encodes inodes, whose counts are final now; the usage counter; the journal block.
+ * The order of closing: bytes are sealed; chunk records; segment records (so that whoever finds an
+ * extent finds the key); the maps leave their files; the layer above encodes inodes, whose counts
+ * are final now; the usage counter; the journal block.
  */
 #include "core/base/planted.h"
-#include "core/data/data_internal.h"
+#include "core/data/chunk_cache.h"
+#include "core/data/encode.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -100,7 +102,8 @@ static int pause_for_memory(struct group_data *gd)
 	return log_turn(gd->data->log, gd->group);
 }
 
-/* Runs of pieces of one kind in the chunk, up to one more than REFRAME_PIECES. *p: a piece that overlaps it; moves to the first that ends behind. */
+/* Runs of pieces of one kind in the chunk, up to one more than REFRAME_PIECES. *p: a piece that
+ * overlaps it; moves to the first that ends behind. */
 static unsigned count_runs(const struct piece **p, uint64_t chunk)
 {
 	uint64_t limit = (chunk + 1) * CHUNK_BYTES, end = 0;
@@ -158,7 +161,8 @@ static void cold_read_run(struct work *w)
 	work_wait_finish(c->wait, 0);
 }
 
-/* Reads the bases of what was put off, in parallel. Without memory for that they are read one by one, later. */
+/* Reads the bases of what was put off, in parallel. Without memory for that they are read one by
+ * one, later. */
 static void read_cold(struct data *d, const struct deferred *list)
 {
 	struct cold_read *reads = calloc(list->n, sizeof(*reads));
@@ -203,7 +207,7 @@ static int encode_maps(struct group_data *gd)
 	struct pending *map;
 	int r = 0;
 
-	list_for_each(map, &gd->maps, link) {
+	list_for_each (map, &gd->maps, link) {
 		r = encode_map(map, &gd->refs, &list);
 		if (r < 0)
 			break;
@@ -215,7 +219,8 @@ static int encode_maps(struct group_data *gd)
 			read_cold(gd->data, &list);
 		r = gather_worn(gd, &list);
 		for (size_t i = 0; r == 0 && i < list.n; i++)
-			r = encode_deferred(&list.chunks[i], &gd->refs, &again, round == ENCODE_ROUNDS);
+			r = encode_deferred(
+				&list.chunks[i], &gd->refs, &again, round == ENCODE_ROUNDS);
 		free(list.chunks);
 		list = again;
 	}
@@ -239,7 +244,8 @@ static struct segment *own_segment(struct segment *const *segments, size_t n, ui
 	return low < n && segment_sequence(segments[low]) == sequence ? segments[low] : NULL;
 }
 
-static int add_record(struct index_group *records, const struct key *k, const struct buf *value, enum record_op op)
+static int add_record(struct index_group *records, const struct key *k, const struct buf *value,
+	enum record_op op)
 {
 	int r = index_reserve(records, k->len + value->len, 1);
 
@@ -252,8 +258,8 @@ static int add_record(struct index_group *records, const struct key *k, const st
 	return 0;
 }
 
-static int add_segment_record(struct group_data *gd, uint64_t epoch, uint64_t sequence,
-	const struct segment_record *s)
+static int add_segment_record(
+	struct group_data *gd, uint64_t epoch, uint64_t sequence, const struct segment_record *s)
 {
 	struct key k = key_segment(epoch, sequence);
 	struct buf value = BUF_INIT;
@@ -263,7 +269,8 @@ static int add_segment_record(struct group_data *gd, uint64_t epoch, uint64_t se
 		buf_clear(&value);
 		r = segment_record_encode(s, &value);
 		if (r == 0)
-			r = add_record(gd->records, &k, &value, s->has_base ? RECORD_PUT : RECORD_DELTA);
+			r = add_record(
+				gd->records, &k, &value, s->has_base ? RECORD_PUT : RECORD_DELTA);
 	} while (r == -ENOMEM && (r = pause_for_memory(gd)) == 0);
 	buf_done(&value);
 	return r;
@@ -321,7 +328,8 @@ static void finish_maps(struct group_data *gd)
 
 static int encode_usage(struct group_data *gd)
 {
-	struct usage_record u = {.bytes = atomic_load(&gd->usage_bytes), .inodes = atomic_load(&gd->usage_inodes)};
+	struct usage_record u = {
+		.bytes = atomic_load(&gd->usage_bytes), .inodes = atomic_load(&gd->usage_inodes)};
 	struct key k = key_counter(COUNTER_USAGE);
 	struct buf value = BUF_INIT;
 	int r = 0;
@@ -346,7 +354,7 @@ static int group_close_close(void *arg, struct group *g, struct buf *journal)
 	int r = 0;
 
 	sealer_stop(gd);
-	list_for_each(map, &gd->maps, link) {
+	list_for_each (map, &gd->maps, link) {
 		r = gather_pieces(map);
 		if (r < 0)
 			return r;

@@ -32,7 +32,8 @@ static inline struct slice key_slice(const struct key *k)
 }
 
 struct key key_inode(uint64_t inode);
-struct key key_dirent(uint64_t inode, uint64_t cookie, struct slice name); /* name may be empty: first of the cookie */
+struct key key_dirent(uint64_t inode, uint64_t cookie,
+	struct slice name); /* name may be empty: first of the cookie */
 struct key key_xattr(uint64_t inode, struct slice name);
 struct key key_chunk(uint64_t inode, uint64_t chunk);
 struct key key_segment(uint64_t epoch, uint64_t sequence);
@@ -40,7 +41,8 @@ struct key key_counter(enum counter_id id);
 struct key key_orphan(uint64_t inode);
 struct key key_time(uint64_t ns);
 struct key key_retired_segment(uint64_t epoch, uint64_t sequence);
-/* The first key of an inode and kind, for ranges: [key_kind_first(i, k), key_kind_first(i, k + 1)). */
+/* The first key of an inode and kind, for ranges: [key_kind_first(i, k), key_kind_first(i, k + 1)).
+ */
 struct key key_kind_first(uint64_t inode, unsigned kind);
 
 /* A key taken apart; false when it is none of ours. */

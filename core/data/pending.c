@@ -2,8 +2,9 @@
 /*
  * Pieces in a treap: a binary tree by offset that is a heap by random priority.
  *
- * P1  pieces do not overlap and are not empty. P2  a parent's priority is at least its children's. P3  neighbours that continue
- * each other are one piece: stretches of a hole, and bytes that lie behind each other in one block.
+ * P1  pieces do not overlap and are not empty. P2  a parent's priority is at least its children's.
+ * P3  neighbours that continue each other are one piece: stretches of a hole, and bytes that lie
+ * behind each other in one block.
  */
 #include "core/data/pending.h"
 
@@ -237,7 +238,8 @@ static bool piece_continues(const struct piece *a, const struct piece *b)
 	case PIECE_BYTES:
 		return a->block == b->block && a->start + (a->end - a->offset) == b->start;
 	case PIECE_EXTENT:
-		return a->extent.epoch == b->extent.epoch && a->extent.sequence == b->extent.sequence &&
+		return a->extent.epoch == b->extent.epoch &&
+		       a->extent.sequence == b->extent.sequence &&
 		       a->extent.ordinal == b->extent.ordinal &&
 		       a->extent.skip + (a->end - a->offset) == b->extent.skip;
 	case PIECE_HOLE:
@@ -246,7 +248,8 @@ static bool piece_continues(const struct piece *a, const struct piece *b)
 	return false;
 }
 
-static struct piece *insert_copy(struct pieces *t, const struct piece *what, struct piece_pool *pool)
+static struct piece *insert_copy(
+	struct pieces *t, const struct piece *what, struct piece_pool *pool)
 {
 	struct piece *p = pool_take(pool);
 
@@ -311,7 +314,8 @@ void pieces_put(struct pieces *t, const struct piece *what, struct piece_pool *p
 	}
 }
 
-bool pieces_grow(struct pieces *t, uint64_t offset, const uint8_t *bytes, size_t len, struct piece_pool *pool)
+bool pieces_grow(struct pieces *t, uint64_t offset, const uint8_t *bytes, size_t len,
+	struct piece_pool *pool)
 {
 	struct piece *p = offset ? pieces_find(t, offset - 1) : NULL;
 

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* data_read, data_seek: plan under the shared lock, then read without it. */
-#include "core/data/data_internal.h"
+#include "core/data/chunk_cache.h"
+#include "core/data/reader.h"
 
 #include <assert.h>
 #include <stdlib.h>
 
-#define GONE_TRIES 3		     /* a segment may have been repacked between plan and GET */
-#define PIECE_BYTES_MAX (8u << 20)   /* planned at once: its chunks always fit the cache */
-#define LOAD_TRIES 1000		     /* chunks that were loaded and are missing again: no memory for them */
+#define GONE_TRIES 3		   /* a segment may have been repacked between plan and GET */
+#define PIECE_BYTES_MAX (8u << 20) /* planned at once: its chunks always fit the cache */
+#define LOAD_TRIES 1000 /* chunks that were loaded and are missing again: no memory for them */
 #define LOAD_TRIES_QUICK 8
 
 static const struct pending *top_of(const struct reader_source *s)
@@ -45,7 +46,8 @@ static int read_gone(int r, const struct reader_source *s, uint64_t offset, stru
 		(unsigned long long)s->file->inode, (unsigned long long)offset);
 }
 
-/* Plans [offset, end) completely; the lock is taken shared, and `size_of` tells under it where the file ends (may be NULL). */
+/* Plans [offset, end) completely; the lock is taken shared, and `size_of` tells under it where the
+ * file ends (may be NULL). */
 static int plan_all(const struct reader_source *s, struct plan *p, uint64_t offset, uint64_t *end,
 	uint64_t (*size_of)(const struct file_data *f), uint8_t *out, struct error *err)
 {
@@ -66,7 +68,8 @@ static int plan_all(const struct reader_source *s, struct plan *p, uint64_t offs
 		if (offset >= to) {
 			to = offset;
 		} else if (f->is_inline && !s->map && !s->stored_only) {
-			size_t have = offset < f->inline_len ? f->inline_len - offset : 0, n = to - offset;
+			size_t have = offset < f->inline_len ? f->inline_len - offset : 0,
+			       n = to - offset;
 
 			have = have < n ? have : n;
 			if (have)
@@ -113,7 +116,8 @@ static int read_some(const struct reader_source *s, uint64_t offset, size_t len,
 	return read_gone(r, s, offset, err);
 }
 
-int reader_read(const struct reader_source *s, uint64_t offset, size_t len, uint8_t *out, struct error *err)
+int reader_read(
+	const struct reader_source *s, uint64_t offset, size_t len, uint8_t *out, struct error *err)
 {
 	size_t got;
 
@@ -148,9 +152,10 @@ struct absent {
 	uint64_t from, to, encoded;
 };
 
-/* What covers `at`: true for data; *ret_end: where that ends at the earliest. *ret_missing: a chunk must be loaded first. (S) */
-static bool seek_step(const struct reader_source *s, const struct absent *a, uint64_t at, uint64_t *ret_end,
-	bool *ret_missing)
+/* What covers `at`: true for data; *ret_end: where that ends at the earliest. *ret_missing: a chunk
+ * must be loaded first. (S) */
+static bool seek_step(const struct reader_source *s, const struct absent *a, uint64_t at,
+	uint64_t *ret_end, bool *ret_missing)
 {
 	const struct file_data *f = s->file;
 	uint64_t until = UINT64_MAX, number = chunk_of(at), base = number * CHUNK_BYTES;
@@ -180,14 +185,17 @@ static bool seek_step(const struct reader_source *s, const struct absent *a, uin
 		return false;
 	const struct extent *x = chunk_at(&e->chunk, (uint32_t)(at - base));
 	bool covers = x && x < e->chunk.extents + e->chunk.n && base + x->offset <= at;
-	uint64_t end = !x ? base + CHUNK_BYTES : covers ? base + x->offset + x->len : base + x->offset;
+	uint64_t end = !x	? base + CHUNK_BYTES
+		       : covers ? base + x->offset + x->len
+				: base + x->offset;
 
 	*ret_end = end < until ? end : until;
 	return covers && x->form == EXTENT_FRAME;
 }
 
 /* Loads the chunk, or finds out how many are not there. (0) */
-static int seek_load(const struct reader_source *s, uint64_t number, struct absent *a, struct error *err)
+static int seek_load(
+	const struct reader_source *s, uint64_t number, struct absent *a, struct error *err)
 {
 	struct file_data *f = s->file;
 	struct key first = key_chunk(file_key_inode(f), number);
@@ -199,7 +207,8 @@ static int seek_load(const struct reader_source *s, uint64_t number, struct abse
 	rwlock_rdlock(f->lock);
 	a->encoded = f->encoded;
 	rwlock_unlock(f->lock);
-	int r = index_scan_open(f->data->o.index, s->view, key_slice(&first), key_slice(&end), 0, &scan, err);
+	int r = index_scan_open(
+		f->data->o.index, s->view, key_slice(&first), key_slice(&end), 0, &scan, err);
 
 	if (r < 0)
 		return r;
@@ -217,7 +226,8 @@ static int seek_load(const struct reader_source *s, uint64_t number, struct abse
 }
 
 /* One pass under the lock: 1 found, 0 *at needs a chunk. */
-static int seek_pass(const struct reader_source *s, const struct absent *a, uint64_t size, bool hole, uint64_t *at)
+static int seek_pass(const struct reader_source *s, const struct absent *a, uint64_t size,
+	bool hole, uint64_t *at)
 {
 	bool missing = false;
 	int found = 0;
@@ -244,7 +254,8 @@ static int seek_pass(const struct reader_source *s, const struct absent *a, uint
 	return found;
 }
 
-int data_seek(struct file_data *f, uint64_t size, uint64_t offset, bool hole, uint64_t *ret, struct error *err)
+int data_seek(struct file_data *f, uint64_t size, uint64_t offset, bool hole, uint64_t *ret,
+	struct error *err)
 {
 	struct reader_source s = {.file = f, .view = GROUP_NOW};
 	struct absent absent = {0};

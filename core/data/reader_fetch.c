@@ -1,16 +1,17 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Frames that a plan needs: from the frame cache, from segments still in memory, from the store. Neighbouring bytes of one
- * segment are one GET; several are asked for in parallel when the store is slow; who misses the same frame shares the request.
+ * Frames that a plan needs: from the frame cache, from segments still in memory, from the store.
+ * Neighbouring bytes of one segment are one GET; several are asked for in parallel when the store
+ * is slow; who misses the same frame shares the request.
  */
 #include "core/base/planted.h"
-#include "core/data/data_internal.h"
+#include "core/data/reader.h"
 
 #include <assert.h>
 #include <stdlib.h>
 
-#define RUN_BYTES_MAX (4u << 20) /* of one GET */
-#define SLOW_GET_NS 1000000u	 /* from here on runs go to other threads */
+#define RUN_BYTES_MAX (4u << 20)   /* of one GET */
+#define SLOW_GET_NS 1000000u	   /* from here on runs go to other threads */
 #define EMERGENCY_BYTES (8u << 20) /* all reads together that found no cache room */
 #define SHORT_BODY_TRIES 3
 
@@ -73,19 +74,20 @@ static int bad_frame(const struct extent *e, struct error *err)
 }
 
 /* Opens the sealed bytes, which are spoiled, into a frame that goes to the cache too. */
-static int open_frame(struct data *d, const struct aead_object *key, struct want *w, uint8_t *sealed,
-	struct error *err)
+static int open_frame(struct data *d, const struct aead_object *key, struct want *w,
+	uint8_t *sealed, struct error *err)
 {
 	struct frame *f = frame_new(&w->key, w->e.plain_len);
 
 	if (!f)
 		return error_set(err, -ENOMEM, "no memory for a frame");
-	int r = frame_open(key, keys_lineage(d->o.keys), w->e.ordinal, sealed, w->e.sealed_len, f->bytes,
-		w->e.plain_len);
+	int r = frame_open(key, keys_lineage(d->o.keys), w->e.ordinal, sealed, w->e.sealed_len,
+		f->bytes, w->e.plain_len);
 
 	if (r < 0) {
 		frame_unref(f);
-		return r == -EBADMSG ? bad_frame(&w->e, err) : error_set(err, r, "no memory for a frame");
+		return r == -EBADMSG ? bad_frame(&w->e, err)
+				     : error_set(err, r, "no memory for a frame");
 	}
 	frame_cache_put(d->frames, f);
 	w->frame = f;
@@ -113,8 +115,8 @@ static int run_from_memory(struct run *run, struct error *err)
 		struct slice sealed;
 		uint32_t plain;
 
-		if (segment_frame(s, w->e.ordinal, &sealed, &plain) < 0 || plain != w->e.plain_len ||
-			sealed.len != w->e.sealed_len) {
+		if (segment_frame(s, w->e.ordinal, &sealed, &plain) < 0 ||
+			plain != w->e.plain_len || sealed.len != w->e.sealed_len) {
 			r = bad_frame(&w->e, err);
 			break;
 		}
@@ -130,14 +132,15 @@ static void note_get(struct data *d, uint64_t ns, size_t bytes)
 {
 	uint64_t old = atomic_load(&d->get_ns);
 
-	atomic_store(&d->get_ns, old ? old - old / 8 + ns / 8 : ns); /* a lost update does no harm */
+	atomic_store(
+		&d->get_ns, old ? old - old / 8 + ns / 8 : ns); /* a lost update does no harm */
 	atomic_fetch_add(&d->gets, 1);
 	atomic_fetch_add(&d->get_bytes, bytes);
 }
 
 /* All `len` bytes, or an error: a body that ends early is not the object's end. */
-static int get_range(struct data *d, const struct extent *e, uint64_t offset, uint8_t *buf, size_t len,
-	size_t *ret_len, struct error *err)
+static int get_range(struct data *d, const struct extent *e, uint64_t offset, uint8_t *buf,
+	size_t len, size_t *ret_len, struct error *err)
 {
 	uint64_t size;
 	char name[64];
@@ -159,7 +162,8 @@ static int get_range(struct data *d, const struct extent *e, uint64_t offset, ui
 	return error_set(err, -EIO, "%s: the store gives fewer bytes than there are", name);
 }
 
-static int run_open(struct run *run, const struct aead_object *key, uint8_t *buf, size_t got, struct error *err)
+static int run_open(
+	struct run *run, const struct aead_object *key, uint8_t *buf, size_t got, struct error *err)
 {
 	for (size_t i = 0; i < run->n; i++) {
 		struct want *w = run->wants[i];
@@ -202,7 +206,8 @@ static int run_from_store(struct run *run, struct error *err)
 		if (r < 0)
 			break;
 		r = run_open(run, &key, buf, got, err);
-		if (r == -EBADMSG && segments_rekey(d->segments, e->epoch, e->sequence, NULL) == 1) {
+		if (r == -EBADMSG &&
+			segments_rekey(d->segments, e->epoch, e->sequence, NULL) == 1) {
 			again = true;
 			r = 0;
 		}
@@ -238,7 +243,8 @@ static void run_work(struct work *w)
 
 static int by_place(const void *a, const void *b)
 {
-	const struct extent *x = &(*(struct want *const *)a)->e, *y = &(*(struct want *const *)b)->e;
+	const struct extent *x = &(*(struct want *const *)a)->e,
+			    *y = &(*(struct want *const *)b)->e;
 
 	if (x->epoch != y->epoch)
 		return x->epoch < y->epoch ? -1 : 1;
@@ -321,7 +327,8 @@ static int copy_out(struct plan_item *item, const struct frame *f, struct error 
 
 static struct frame_key key_of(const struct extent *e)
 {
-	return (struct frame_key){.epoch = e->epoch, .sequence = e->sequence, .ordinal = e->ordinal};
+	return (struct frame_key){
+		.epoch = e->epoch, .sequence = e->sequence, .ordinal = e->ordinal};
 }
 
 /* What the cache has. Returns how many items are missing, or an error. */
@@ -442,7 +449,8 @@ int reader_fetch(struct data *d, struct plan *p, struct error *err)
 int reader_frame(struct data *d, const struct extent *e, struct frame **ret, struct error *err)
 {
 	struct want w = {.e = *e, .key = key_of(e)}, *mine = &w;
-	struct run run = {.data = d, .wants = &mine, .n = 1, .offset = e->place, .len = e->sealed_len};
+	struct run run = {
+		.data = d, .wants = &mine, .n = 1, .offset = e->place, .len = e->sealed_len};
 	struct frame *f = frame_cache_get(d->frames, &w.key);
 	int r = 0;
 

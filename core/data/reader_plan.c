@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Where the bytes of a range come from: maps, newest first, then the chunk's extents. */
-#include "core/data/data_internal.h"
+#include "core/data/chunk_cache.h"
+#include "core/data/reader.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -21,7 +22,8 @@ void plan_done(struct plan *p)
 	p->items = p->few;
 }
 
-static int add_item(struct plan *p, const struct extent *e, uint32_t skip, uint32_t len, uint8_t *out)
+static int add_item(
+	struct plan *p, const struct extent *e, uint32_t skip, uint32_t len, uint8_t *out)
 {
 	if (p->n == p->cap) {
 		size_t cap = 4 * p->cap;
@@ -40,7 +42,8 @@ static int add_item(struct plan *p, const struct extent *e, uint32_t skip, uint3
 }
 
 /* The part of the range that lies in one known chunk. */
-static int fill_chunk(struct plan *p, const struct chunk *c, uint64_t base, uint64_t offset, uint64_t end, uint8_t *out)
+static int fill_chunk(struct plan *p, const struct chunk *c, uint64_t base, uint64_t offset,
+	uint64_t end, uint8_t *out)
 {
 	uint32_t at = (uint32_t)(offset - base), to = (uint32_t)(end - base);
 	const struct extent *e = chunk_at(c, at);
@@ -52,13 +55,15 @@ static int fill_chunk(struct plan *p, const struct chunk *c, uint64_t base, uint
 		uint32_t upto = e->offset + e->len < to ? e->offset + e->len : to;
 
 		if (e->form == EXTENT_FRAME)
-			r = add_item(p, e, e->skip + (from - e->offset), upto - from, out + (from - at));
+			r = add_item(
+				p, e, e->skip + (from - e->offset), upto - from, out + (from - at));
 	}
 	return r;
 }
 
 /* What no map covers. */
-static int fill_stored(struct plan *p, const struct file_data *f, uint64_t offset, uint64_t end, uint8_t *out)
+static int fill_stored(
+	struct plan *p, const struct file_data *f, uint64_t offset, uint64_t end, uint8_t *out)
 {
 	int r = 0;
 
@@ -78,7 +83,8 @@ static int fill_stored(struct plan *p, const struct file_data *f, uint64_t offse
 	return r;
 }
 
-static int fill_piece(struct plan *p, const struct piece *piece, uint64_t offset, uint64_t end, uint8_t *out)
+static int fill_piece(
+	struct plan *p, const struct piece *piece, uint64_t offset, uint64_t end, uint8_t *out)
 {
 	uint64_t skip = offset - piece->offset;
 
@@ -87,8 +93,8 @@ static int fill_piece(struct plan *p, const struct piece *piece, uint64_t offset
 		memcpy(out, piece->block->data + piece->start + skip, end - offset);
 		return 0;
 	case PIECE_EXTENT:
-		return add_item(
-			p, &piece->extent, piece->extent.skip + (uint32_t)skip, (uint32_t)(end - offset), out);
+		return add_item(p, &piece->extent, piece->extent.skip + (uint32_t)skip,
+			(uint32_t)(end - offset), out);
 	case PIECE_HOLE:
 		memset(out, 0, end - offset);
 		return 0;
@@ -96,8 +102,8 @@ static int fill_piece(struct plan *p, const struct piece *piece, uint64_t offset
 	return 0;
 }
 
-int plan_fill(struct plan *p, struct file_data *f, const struct pending *top, uint64_t offset, uint64_t end,
-	uint8_t *out)
+int plan_fill(struct plan *p, struct file_data *f, const struct pending *top, uint64_t offset,
+	uint64_t end, uint8_t *out)
 {
 	uint64_t at = offset;
 	int r = 0;

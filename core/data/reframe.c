@@ -2,13 +2,17 @@
 /*
  * Chunks in too many extents are written anew.
  *
- * In the background: as a write of the same bytes, in which every stretch of bytes without a hole becomes whole frames again. It does not change
- * what is allocated, so the inode need not be encoded with it.
+ * In the background: as a write of the same bytes, in which every stretch of bytes without a hole
+ * becomes whole frames again. It does not change what is allocated, so the inode need not be
+ * encoded with it.
  *
- * While a group closes, when its record would get too long or its pieces are too many: each frame of the file that is worn becomes one piece from its first
- * byte to its last, holes between included.
+ * While a group closes, when its record would get too long or its pieces are too many: each frame
+ * of the file that is worn becomes one piece from its first byte to its last, holes between
+ * included.
  */
-#include "core/data/data_internal.h"
+#include "core/data/chunk_cache.h"
+#include "core/data/encode.h"
+#include "core/data/reader.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -26,7 +30,8 @@ struct reframe {
 	uint64_t chunk;
 };
 
-/* A worn frame of the file, in the chunk: from its first byte of data to its last (from >= to: it has none). */
+/* A worn frame of the file, in the chunk: from its first byte of data to its last (from >= to: it
+ * has none). */
 struct worn {
 	uint32_t frame, from, to;
 };
@@ -84,9 +89,10 @@ static int shape_of(struct pending *map, uint64_t chunk, struct chunk *ret, stru
 	return r;
 }
 
-/* The block holds the chunk's bytes: puts the worn frames over the map; what lies around the bytes becomes one hole. (X) */
-static void put_worn(struct pending *map, uint64_t chunk, const struct worn *worn, size_t n, struct dirty_block *b,
-	struct piece_pool *pool)
+/* The block holds the chunk's bytes: puts the worn frames over the map; what lies around the bytes
+ * becomes one hole. (X) */
+static void put_worn(struct pending *map, uint64_t chunk, const struct worn *worn, size_t n,
+	struct dirty_block *b, struct piece_pool *pool)
 {
 	uint64_t start = chunk * CHUNK_BYTES;
 
@@ -94,7 +100,9 @@ static void put_worn(struct pending *map, uint64_t chunk, const struct worn *wor
 		uint64_t frame = start + worn[i].frame;
 
 		pieces_put(&map->pieces,
-			&(struct piece){.kind = PIECE_HOLE, .offset = frame, .end = frame + FRAME_PLAIN_MAX},
+			&(struct piece){.kind = PIECE_HOLE,
+				.offset = frame,
+				.end = frame + FRAME_PLAIN_MAX},
 			pool);
 		if (worn[i].from < worn[i].to)
 			pieces_put(&map->pieces,
@@ -107,7 +115,8 @@ static void put_worn(struct pending *map, uint64_t chunk, const struct worn *wor
 	}
 }
 
-static int gather(struct pending *map, uint64_t chunk, struct dirty_block *b, struct piece_pool *pool, struct error *err)
+static int gather(struct pending *map, uint64_t chunk, struct dirty_block *b,
+	struct piece_pool *pool, struct error *err)
 {
 	struct reader_source s = {.file = map->file, .view = GROUP_NOW, .map = map};
 	struct worn worn[FRAMES_PER_CHUNK];
@@ -151,9 +160,11 @@ int reframe_closing(struct pending *map, uint64_t chunk)
 		if (r == 0 || r == -ECANCELED)
 			break;
 		diag_limited(&limit, DIAG_WARNING, "data", "inode=%llu chunk=%llu: %s",
-			(unsigned long long)map->file->inode, (unsigned long long)chunk, error_text(&err, r));
+			(unsigned long long)map->file->inode, (unsigned long long)chunk,
+			error_text(&err, r));
 		if (r == -EBADMSG) {
-			r = 0; /* what lies below is damaged: the record gets long, but nothing is hidden */
+			r = 0; /* what lies below is damaged: the record gets long, but nothing is
+				  hidden */
 			break;
 		}
 	}
@@ -170,7 +181,8 @@ static bool touched(const struct file_data *f, uint64_t chunk)
 	uint64_t start = chunk * CHUNK_BYTES, end = start + CHUNK_BYTES;
 
 	for (const struct pending *map = f->pending; map; map = map->older) {
-		const struct piece *p = pieces_find(&map->pieces, start), *q = pieces_find(&map->reserved, start);
+		const struct piece *p = pieces_find(&map->pieces, start),
+				   *q = pieces_find(&map->reserved, start);
 
 		if ((p && p->offset < end) || (q && q->offset < end))
 			return true;
@@ -178,8 +190,10 @@ static bool touched(const struct file_data *f, uint64_t chunk)
 	return false;
 }
 
-/* 1: a copy of the chunk and the count of encodes at which it held. 0: not worth it, or busy. (0) */
-static int look(struct file_data *f, uint64_t chunk, struct chunk *ret, uint64_t *ret_encoded, struct error *err)
+/* 1: a copy of the chunk and the count of encodes at which it held. 0: not worth it, or busy. (0)
+ */
+static int look(struct file_data *f, uint64_t chunk, struct chunk *ret, uint64_t *ret_encoded,
+	struct error *err)
 {
 	int r = chunk_load(f, GROUP_NOW, chunk, err);
 
@@ -218,8 +232,8 @@ static bool has_stretch(const struct chunk *c)
 }
 
 /* Puts every stretch of several extents. (X) */
-static void put_stretches(struct pending *map, uint64_t chunk, const struct chunk *c, struct dirty_block *b,
-	struct piece_pool *pool)
+static void put_stretches(struct pending *map, uint64_t chunk, const struct chunk *c,
+	struct dirty_block *b, struct piece_pool *pool)
 {
 	uint64_t start = chunk * CHUNK_BYTES;
 
@@ -240,8 +254,8 @@ static void put_stretches(struct pending *map, uint64_t chunk, const struct chun
 }
 
 /* Writes the bytes as they were read, if nothing has changed the chunk since. */
-static bool write_same(struct file_data *f, uint64_t chunk, const struct chunk *c, struct dirty_block *b,
-	struct piece_pool *pool, struct pending **spare, uint64_t encoded)
+static bool write_same(struct file_data *f, uint64_t chunk, const struct chunk *c,
+	struct dirty_block *b, struct piece_pool *pool, struct pending **spare, uint64_t encoded)
 {
 	struct data *d = f->data;
 	bool unchanged;
@@ -260,8 +274,8 @@ static bool write_same(struct file_data *f, uint64_t chunk, const struct chunk *
 }
 
 /* 1 done, or nothing to do; 0 something changed meanwhile. */
-static int rewrite(struct file_data *f, uint64_t chunk, struct dirty_block *b, struct piece_pool *pool,
-	struct pending **spare, struct error *err)
+static int rewrite(struct file_data *f, uint64_t chunk, struct dirty_block *b,
+	struct piece_pool *pool, struct pending **spare, struct error *err)
 {
 	struct reader_source s = {.file = f, .view = GROUP_NOW, .stored_only = true};
 	struct chunk c = {0};
@@ -292,9 +306,9 @@ static int reframe_one(struct file_data *f, uint64_t chunk, struct error *err)
 	struct dirty_block *b = dirty_block_new(d->o.budget, CHUNK_BYTES);
 	int r = spare && b ? 0 : -ENOMEM;
 
-	if (r == 0)
-		r = budget_get(d->o.budget, BUDGET_DIRTY, CHUNK_BYTES + BLOCK_OVERHEAD);
-	if (r == 0) {
+	/* Waits for nobody: dirty bytes may be held by groups that are being given up. Whoever
+	 * reads or writes the chunk next asks again. */
+	if (r == 0 && budget_try(d->o.budget, BUDGET_DIRTY, CHUNK_BYTES + BLOCK_OVERHEAD)) {
 		b->charge = CHUNK_BYTES + BLOCK_OVERHEAD;
 		for (int i = 0; r == 0 && i < ATTEMPTS; i++)
 			r = rewrite(f, chunk, b, &pool, &spare, err);
@@ -321,8 +335,9 @@ static void reframe_run(struct work *w)
 	if (!stopping)
 		r = reframe_one(f, x->chunk, &err);
 	if (r < 0 && r != -ECANCELED)
-		diag_limited(&limit, DIAG_WARNING, "data", "inode=%llu chunk=%llu not re-framed: %s",
-			(unsigned long long)f->inode, (unsigned long long)x->chunk, error_text(&err, r));
+		diag_limited(&limit, DIAG_WARNING, "data",
+			"inode=%llu chunk=%llu not re-framed: %s", (unsigned long long)f->inode,
+			(unsigned long long)x->chunk, error_text(&err, r));
 	mutex_lock(&d->lock);
 	list_remove(&x->link);
 	d->nreframes--;
@@ -337,7 +352,7 @@ static bool wanted_locked(const struct data *d, const struct file_data *f, uint6
 
 	if (d->stopping || d->nreframes >= REQUESTS_MAX)
 		return false;
-	list_for_each(x, &d->reframes, link)
+	list_for_each (x, &d->reframes, link)
 		if (x->file == f && x->chunk == chunk)
 			return false;
 	return true;

@@ -20,7 +20,8 @@ void seal_batch_done(struct seal_batch *b)
 
 /* ---- collecting ---- */
 
-static int add_slice(struct seal_batch *b, struct seal_frame *f, const struct piece *p, uint64_t from, uint64_t to)
+static int add_slice(struct seal_batch *b, struct seal_frame *f, const struct piece *p,
+	uint64_t from, uint64_t to)
 {
 	if (b->nslices == b->cap) {
 		size_t cap = b->cap ? 2 * b->cap : SEAL_FRAMES_MAX;
@@ -40,8 +41,10 @@ static int add_slice(struct seal_batch *b, struct seal_frame *f, const struct pi
 	return 0;
 }
 
-/* The frame that begins at `at`, inside the bytes of `p`: up to the next boundary, or where bytes end. Moves `at`. */
-static int collect_frame(struct seal_batch *b, struct pending *map, const struct piece **p, uint64_t *at, uint64_t end)
+/* The frame that begins at `at`, inside the bytes of `p`: up to the next boundary, or where bytes
+ * end. Moves `at`. */
+static int collect_frame(struct seal_batch *b, struct pending *map, const struct piece **p,
+	uint64_t *at, uint64_t end)
 {
 	struct seal_frame *f = &b->frames[b->nframes];
 	uint64_t limit = *at - *at % FRAME_PLAIN_MAX + FRAME_PLAIN_MAX;
@@ -102,8 +105,10 @@ static bool frame_is_zero(const struct seal_batch *b, const struct seal_frame *f
 	return true;
 }
 
-/* The frame's bytes as slices, joined where they lie behind each other. Returns how many, 0 = too many for `room`. */
-static size_t frame_slices(const struct seal_batch *b, const struct seal_frame *f, struct slice *out, size_t room)
+/* The frame's bytes as slices, joined where they lie behind each other. Returns how many, 0 = too
+ * many for `room`. */
+static size_t frame_slices(
+	const struct seal_batch *b, const struct seal_frame *f, struct slice *out, size_t room)
 {
 	size_t n = 0;
 
@@ -123,8 +128,8 @@ static size_t frame_slices(const struct seal_batch *b, const struct seal_frame *
 }
 
 /* Seals one frame to `out`. */
-static int64_t seal_one(const struct seal_batch *b, const struct seal_frame *f, const struct segment *s,
-	uint64_t ordinal, uint8_t *out)
+static int64_t seal_one(const struct seal_batch *b, const struct seal_frame *f,
+	const struct segment *s, uint64_t ordinal, uint8_t *out)
 {
 	const struct data *d = b->group->data;
 	struct slice few[64], *slices = few;
@@ -146,15 +151,16 @@ static int64_t seal_one(const struct seal_batch *b, const struct seal_frame *f, 
 		few[0] = SLICE(joined, len);
 		n = 1;
 	}
-	int64_t sealed = frame_seal(segment_key(s), keys_lineage(d->o.keys), ordinal, d->o.codec, slices, n, out);
+	int64_t sealed = frame_seal(
+		segment_key(s), keys_lineage(d->o.keys), ordinal, d->o.codec, slices, n, out);
 
 	free(joined);
 	return sealed;
 }
 
 /* The frames that are not zero, in order: sealed into `bytes` under ordinals from `first`. */
-static int seal_frames(struct seal_batch *b, const struct segment *s, uint64_t first, uint8_t *bytes,
-	struct sealed_frame *sealed, size_t *ret_len)
+static int seal_frames(struct seal_batch *b, const struct segment *s, uint64_t first,
+	uint8_t *bytes, struct sealed_frame *sealed, size_t *ret_len)
 {
 	size_t at = 0;
 	unsigned n = 0;
@@ -179,15 +185,15 @@ static int seal_frames(struct seal_batch *b, const struct segment *s, uint64_t f
 }
 
 /* The reservation is made: whatever happens now, exactly one segment_append. */
-static int seal_reserved(struct seal_batch *b, struct segment *s, uint64_t first, unsigned n, uint8_t *bytes,
-	size_t charge)
+static int seal_reserved(struct seal_batch *b, struct segment *s, uint64_t first, unsigned n,
+	uint8_t *bytes, size_t charge)
 {
 	struct data *d = b->group->data;
 	struct sealed_frame sealed[SEAL_FRAMES_MAX];
 	struct frame_place places[SEAL_FRAMES_MAX];
 	size_t len = 0, plain = 0;
-	int r = segments_hold(
-		d->segments, segment_epoch(s), segment_sequence(s), segment_salt(s), segment_key(s));
+	int r = segments_hold(d->segments, segment_epoch(s), segment_sequence(s), segment_salt(s),
+		segment_key(s));
 
 	if (r == 0)
 		r = seal_frames(b, s, first, bytes, sealed, &len);
@@ -243,8 +249,8 @@ static int seal_into_segment(struct seal_batch *b, unsigned n, size_t plain, siz
 /* ---- installing ---- */
 
 /* D2: turns what is still the slice's bytes into what they were sealed as. */
-static void install_slice(struct pending *map, const struct seal_frame *f, const struct seal_slice *s,
-	struct piece_pool *pool)
+static void install_slice(struct pending *map, const struct seal_frame *f,
+	const struct seal_slice *s, struct piece_pool *pool)
 {
 	uint64_t at = s->offset, end = s->offset + s->len;
 	const struct piece *p;

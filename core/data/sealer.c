@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * When bytes are sealed: full chunks of a stream early, by jobs of the open group; the rest when the group closes.
+ * When bytes are sealed: full chunks of a stream early, by jobs of the open group; the rest when
+ * the group closes.
  *
- * The two have separate pools. An early job may wait in log_turn until an older group has closed, so the closing group must not need
- * its threads; and jobs that nobody has begun when their group closes are called off, since they may stand in the queue
- * behind jobs of the next group that wait for this very close.
+ * The two have separate pools. An early job may wait in log_turn until an older group has closed,
+ * so the closing group must not need its threads; and jobs that nobody has begun when their group
+ * closes are called off, since they may stand in the queue behind jobs of the next group that wait
+ * for this very close.
  */
 #include "core/data/sealer.h"
 
@@ -206,7 +208,7 @@ static int finish_walk(struct finish *f, struct group_data *gd)
 	int r = 0;
 
 	/* The group is closed: nobody adds maps any more. */
-	list_for_each(map, &gd->maps, link) {
+	list_for_each (map, &gd->maps, link) {
 		uint64_t at = 0;
 
 		while (r == 0 && at != PIECE_FOREVER) {
@@ -239,7 +241,7 @@ static bool all_sealed(const struct group_data *gd)
 	struct pending *map;
 	bool sealed = true;
 
-	list_for_each(map, &gd->maps, link) {
+	list_for_each (map, &gd->maps, link) {
 		rwlock_rdlock(map->file->lock);
 		sealed = map->pieces.nbytes == 0;
 		rwlock_unlock(map->file->lock);

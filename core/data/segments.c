@@ -118,7 +118,8 @@ static void insert_locked(struct segments *s, struct entry *e)
 	}
 }
 
-static struct entry *entry_new(uint64_t epoch, uint64_t sequence, const uint8_t salt[AEAD_SALT_BYTES])
+static struct entry *entry_new(
+	uint64_t epoch, uint64_t sequence, const uint8_t salt[AEAD_SALT_BYTES])
 {
 	struct entry *e = calloc(1, sizeof(*e));
 
@@ -131,8 +132,8 @@ static struct entry *entry_new(uint64_t epoch, uint64_t sequence, const uint8_t 
 	return e;
 }
 
-int segments_hold(struct segments *s, uint64_t epoch, uint64_t sequence, const uint8_t salt[AEAD_SALT_BYTES],
-	const struct aead_object *key)
+int segments_hold(struct segments *s, uint64_t epoch, uint64_t sequence,
+	const uint8_t salt[AEAD_SALT_BYTES], const struct aead_object *key)
 {
 	mutex_lock(&s->lock);
 	bool known = *find_locked(s, epoch, sequence) != NULL;
@@ -181,8 +182,8 @@ static int derive(struct segments *s, struct entry *e, uint32_t key_id)
 	return 0;
 }
 
-static int read_salt(struct segments *s, uint64_t epoch, uint64_t sequence, uint8_t ret[AEAD_SALT_BYTES],
-	struct error *err)
+static int read_salt(struct segments *s, uint64_t epoch, uint64_t sequence,
+	uint8_t ret[AEAD_SALT_BYTES], struct error *err)
 {
 	struct key k = key_segment(epoch, sequence);
 	struct segment_record record;
@@ -200,7 +201,8 @@ static int read_salt(struct segments *s, uint64_t epoch, uint64_t sequence, uint
 	return r;
 }
 
-int segments_key(struct segments *s, uint64_t epoch, uint64_t sequence, struct aead_object *ret, struct error *err)
+int segments_key(struct segments *s, uint64_t epoch, uint64_t sequence, struct aead_object *ret,
+	struct error *err)
 {
 	uint8_t salt[AEAD_SALT_BYTES];
 
@@ -246,8 +248,8 @@ int segments_rekey(struct segments *s, uint64_t epoch, uint64_t sequence, struct
 	log_key(name, epoch, sequence);
 	r = store_get(s->store, name, 0, raw, sizeof(raw), &len, NULL, err);
 	if (r == 0)
-		r = envelope_open(s->keys, SLICE(raw, len), 1u << OBJECT_SEGMENT, epoch, sequence, salt,
-			&envelope, err);
+		r = envelope_open(s->keys, SLICE(raw, len), 1u << OBJECT_SEGMENT, epoch, sequence,
+			salt, &envelope, err);
 	if (r < 0)
 		return r;
 	struct entry *e = entry_new(epoch, sequence, salt);

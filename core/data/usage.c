@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Checks for tests and fsck: live bytes against a count of all stored versions; every frame of a file. */
-#include "core/data/data_internal.h"
+/* Checks for tests and fsck: live bytes against a count of all stored versions; every frame of a
+ * file. */
+#include "core/data/reader.h"
 
 #include <stdlib.h>
 
-static int scan_open(struct index *ix, struct key first, struct key end, struct index_scan **ret, struct error *err)
+static int scan_open(struct index *ix, struct key first, struct key end, struct index_scan **ret,
+	struct error *err)
 {
 	return index_scan_versions(ix, key_slice(&first), key_slice(&end), ret, err);
 }
@@ -41,7 +43,8 @@ static int count_segment(const struct record *record, const struct key_parts *p,
 	if (record->op == RECORD_DELETE)
 		return 0;
 	if (segment_record_decode(record->value, &s) < 0)
-		return error_set(err, -EBADMSG, "the record of segment %016llx/%016llx does not decode",
+		return error_set(err, -EBADMSG,
+			"the record of segment %016llx/%016llx does not decode",
 			(unsigned long long)p->a, (unsigned long long)p->b);
 	return segment_refs_add(refs, p->a, p->b, s.live);
 }
@@ -53,7 +56,8 @@ static int count_segments(struct index *ix, struct segment_refs *refs, struct er
 	struct index_scan *scan;
 	struct record record;
 	bool done = false;
-	int r = scan_open(ix, key_kind_first(0, KEY_SEGMENT), key_kind_first(0, KEY_SEGMENT + 1), &scan, err);
+	int r = scan_open(
+		ix, key_kind_first(0, KEY_SEGMENT), key_kind_first(0, KEY_SEGMENT + 1), &scan, err);
 
 	if (r < 0)
 		return r;
@@ -90,8 +94,9 @@ static int64_t find(const struct segment_refs *refs, uint64_t epoch, uint64_t se
 }
 
 int data_check_usage(struct index *ix, const struct segment_refs *unsettled,
-	void (*bad)(void *arg, uint64_t epoch, uint64_t sequence, int64_t counted, int64_t recorded), void *arg,
-	struct error *err)
+	void (*bad)(
+		void *arg, uint64_t epoch, uint64_t sequence, int64_t counted, int64_t recorded),
+	void *arg, struct error *err)
 {
 	struct segment_refs counted = {0}, recorded = {0}, difference = {0};
 	int r = count_chunks(ix, &counted, err);
@@ -107,7 +112,8 @@ int data_check_usage(struct index *ix, const struct segment_refs *unsettled,
 	for (size_t i = 0; r == 0 && i < difference.n; i++) {
 		uint64_t epoch = difference.refs[i].epoch, sequence = difference.refs[i].sequence;
 
-		bad(arg, epoch, sequence, find(&counted, epoch, sequence), find(&recorded, epoch, sequence));
+		bad(arg, epoch, sequence, find(&counted, epoch, sequence),
+			find(&recorded, epoch, sequence));
 	}
 	segment_refs_done(&counted);
 	segment_refs_done(&recorded);
@@ -117,7 +123,8 @@ int data_check_usage(struct index *ix, const struct segment_refs *unsettled,
 
 /* 0 also when a frame is damaged: `bad` is told. */
 static int check_chunk(struct data *d, const struct chunk *c, uint64_t number,
-	void (*bad)(void *arg, const struct extent *e, uint64_t chunk, const char *why), void *arg, struct error *err)
+	void (*bad)(void *arg, const struct extent *e, uint64_t chunk, const char *why), void *arg,
+	struct error *err)
 {
 	for (size_t i = 0; i < c->n; i++) {
 		const struct extent *e = &c->extents[i];
@@ -139,13 +146,15 @@ static int check_chunk(struct data *d, const struct chunk *c, uint64_t number,
 }
 
 int data_check_frames(struct data *d, uint64_t inode,
-	void (*bad)(void *arg, const struct extent *e, uint64_t chunk, const char *why), void *arg, struct error *err)
+	void (*bad)(void *arg, const struct extent *e, uint64_t chunk, const char *why), void *arg,
+	struct error *err)
 {
 	struct key first = key_kind_first(inode & INODE_MAX, KEY_CHUNK);
 	struct key end = key_kind_first(inode & INODE_MAX, KEY_CHUNK + 1);
 	struct index_scan *scan;
 	struct record record;
-	int r = index_scan_open(d->o.index, GROUP_NOW, key_slice(&first), key_slice(&end), 0, &scan, err);
+	int r = index_scan_open(
+		d->o.index, GROUP_NOW, key_slice(&first), key_slice(&end), 0, &scan, err);
 
 	if (r < 0)
 		return r;

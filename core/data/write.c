@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* What changes the bytes of a file: write, punch, allocate. Prepared without locks, applied without failing. */
+/* What changes the bytes of a file: write, punch, allocate. Prepared without locks, applied without
+ * failing. */
 #include "core/base/checked.h"
 #include "core/data/data_internal.h"
 
 #include <assert.h>
 #include <stdlib.h>
 
-#define RESERVE_NODES 6u		/* inline bytes, tail, and the change itself: two each at most */
-#define WRITE_OVERHEAD 512u		/* nodes and blocks of one write, bytes */
-#define GROW_WRITE_MAX (16u << 10)	/* writes up to this may get a block with room for the next ones */
+#define RESERVE_NODES 6u    /* inline bytes, tail, and the change itself: two each at most */
+#define WRITE_OVERHEAD 512u /* nodes and blocks of one write, bytes */
+#define GROW_WRITE_MAX                                                                             \
+	(16u << 10) /* writes up to this may get a block with room for the next ones */
 #define GROW_BLOCK_MIN 4096u
 #define THROTTLE_MS 1
 
@@ -16,9 +18,9 @@ struct data_reserve {
 	struct data *data;
 	struct piece_pool pool;
 	struct pending *map;
-	struct dirty_block *block;	/* the bytes of a write */
-	struct dirty_block *taker;	/* takes over inline bytes; no room of its own */
-	uint8_t *inline_bytes;	/* room for `inline_cap` */
+	struct dirty_block *block; /* the bytes of a write */
+	struct dirty_block *taker; /* takes over inline bytes; no room of its own */
+	uint8_t *inline_bytes;	   /* room for `inline_cap` */
 	size_t inline_cap;
 	uint64_t offset;
 };
@@ -68,8 +70,9 @@ int data_prepare_change(struct data *d, struct data_reserve **ret)
 }
 
 /*
- * A stream waits here until what the store has not taken yet is again below the bound, so that an fsync beside it waits for
- * little more than that. What can be sealed early is sent early; what cannot needs the group to close.
+ * A stream waits here until what the store has not taken yet is again below the bound, so that an
+ * fsync beside it waits for little more than that. What can be sealed early is sent early; what
+ * cannot needs the group to close.
  */
 static int throttle(struct data *d)
 {
@@ -103,7 +106,8 @@ static int get_dirty(struct data *d, uint64_t charge)
 	return budget_get(b, BUDGET_DIRTY, charge);
 }
 
-static int copy_bytes(struct data_reserve *r, const struct slice *parts, size_t nparts, uint64_t len)
+static int copy_bytes(
+	struct data_reserve *r, const struct slice *parts, size_t nparts, uint64_t len)
 {
 	struct dirty_block *b = dirty_block_new(r->data->o.budget, len);
 
@@ -147,7 +151,8 @@ int data_prepare_write(struct data *d, uint64_t offset, const struct slice *part
 	return 0;
 }
 
-static struct pending *touch_map(struct file_data *f, struct group *g, uint64_t size, struct data_reserve *r)
+static struct pending *touch_map(
+	struct file_data *f, struct group *g, uint64_t size, struct data_reserve *r)
 {
 	struct pending *map = file_map(f, g, size, &r->map);
 
@@ -158,8 +163,10 @@ static struct pending *touch_map(struct file_data *f, struct group *g, uint64_t 
 
 /* ---- inline bytes ---- */
 
-/* The file's bytes become [0, len), zeros where there were none. `r` brings the room when it grows. */
-static void resize_inline(struct file_data *f, struct group *g, uint32_t len, struct data_reserve *r)
+/* The file's bytes become [0, len), zeros where there were none. `r` brings the room when it grows.
+ */
+static void resize_inline(
+	struct file_data *f, struct group *g, uint32_t len, struct data_reserve *r)
 {
 	if (len > f->inline_len) {
 		assert(r->inline_cap >= len);
@@ -213,14 +220,17 @@ static void leave_inline(struct file_data *f, struct pending *map, struct data_r
 	b->len = b->cap = len;
 	b->charge = len + WRITE_OVERHEAD;
 	budget_force(b->budget, BUDGET_DIRTY, b->charge);
-	pieces_put(&map->pieces, &(struct piece){.kind = PIECE_BYTES, .offset = 0, .end = len, .block = b},
+	pieces_put(&map->pieces,
+		&(struct piece){.kind = PIECE_BYTES, .offset = 0, .end = len, .block = b},
 		&r->pool);
 }
 
 /* ---- the tail ---- */
 
-/* Keeps the bytes of the last, partial block as they are after a write; `size` is that of the file before. */
-static void tail_after_write(struct file_data *f, uint64_t size, uint64_t offset, const uint8_t *bytes, size_t len)
+/* Keeps the bytes of the last, partial block as they are after a write; `size` is that of the file
+ * before. */
+static void tail_after_write(
+	struct file_data *f, uint64_t size, uint64_t offset, const uint8_t *bytes, size_t len)
 {
 	uint64_t end = offset + len, start = end - end % TAIL_BLOCK_BYTES;
 
@@ -252,10 +262,12 @@ static void tail_after_write(struct file_data *f, uint64_t size, uint64_t offset
 }
 
 /*
- * An append to a partial last block whose bytes older groups have sealed: the block is written again from its start, so that
- * extents are cut at whole blocks of the file however small the appends are.
+ * An append to a partial last block whose bytes older groups have sealed: the block is written
+ * again from its start, so that extents are cut at whole blocks of the file however small the
+ * appends are.
  */
-static void tail_before_append(struct file_data *f, struct pending *map, uint64_t size, struct data_reserve *r)
+static void tail_before_append(
+	struct file_data *f, struct pending *map, uint64_t size, struct data_reserve *r)
 {
 	const struct piece *p;
 
@@ -275,7 +287,9 @@ static void tail_before_append(struct file_data *f, struct pending *map, uint64_
 	/* Zeros may have become a hole when they were sealed. */
 	map_account(map, (int64_t)(f->tail_len - file_charged(f, f->pending, f->tail_start, size)));
 	pieces_put(&map->pieces,
-		&(struct piece){.kind = PIECE_BYTES, .offset = f->tail_start, .end = size, .block = b}, &r->pool);
+		&(struct piece){
+			.kind = PIECE_BYTES, .offset = f->tail_start, .end = size, .block = b},
+		&r->pool);
 	dirty_block_unref(b);
 }
 
@@ -359,8 +373,8 @@ void data_write(struct file_data *f, struct group *g, uint64_t size, struct data
 	data_reserve_free(r);
 }
 
-static void punch_inline(struct file_data *f, struct group *g, uint64_t size, uint64_t offset, uint64_t end,
-	struct data_reserve *r)
+static void punch_inline(struct file_data *f, struct group *g, uint64_t size, uint64_t offset,
+	uint64_t end, struct data_reserve *r)
 {
 	if (end == PIECE_FOREVER && offset > INLINE_BYTES_MAX) {
 		leave_inline(f, touch_map(f, g, size, r), r);
@@ -393,7 +407,8 @@ void data_punch(struct file_data *f, struct group *g, uint64_t size, uint64_t of
 	struct pending *map = touch_map(f, g, size, r);
 	uint64_t before = file_charged(f, f->pending, offset, end);
 
-	pieces_put(&map->pieces, &(struct piece){.kind = PIECE_HOLE, .offset = offset, .end = end}, &r->pool);
+	pieces_put(&map->pieces, &(struct piece){.kind = PIECE_HOLE, .offset = offset, .end = end},
+		&r->pool);
 	if (map->reserved.n)
 		pieces_clear(&map->reserved, offset, end, &r->pool);
 	if (offset == 0 && end == PIECE_FOREVER) {
@@ -407,8 +422,8 @@ void data_punch(struct file_data *f, struct group *g, uint64_t size, uint64_t of
 	data_reserve_free(r);
 }
 
-void data_allocate(struct file_data *f, struct group *g, uint64_t size, uint64_t offset, uint64_t len,
-	struct data_reserve *r)
+void data_allocate(struct file_data *f, struct group *g, uint64_t size, uint64_t offset,
+	uint64_t len, struct data_reserve *r)
 {
 	uint64_t end = offset + len;
 
@@ -427,7 +442,8 @@ void data_allocate(struct file_data *f, struct group *g, uint64_t size, uint64_t
 	end += (TAIL_BLOCK_BYTES - end % TAIL_BLOCK_BYTES) % TAIL_BLOCK_BYTES;
 	uint64_t before = file_charged(f, f->pending, offset, end);
 
-	pieces_put(&map->reserved, &(struct piece){.kind = PIECE_HOLE, .offset = offset, .end = end}, &r->pool);
+	pieces_put(&map->reserved,
+		&(struct piece){.kind = PIECE_HOLE, .offset = offset, .end = end}, &r->pool);
 	map_account(map, (int64_t)(end - offset - before));
 	data_reserve_free(r);
 }

@@ -149,7 +149,8 @@ int memtable_reserve(struct memtable_group *g, size_t bytes, size_t n)
 	size_t cost = memtable_cost(bytes, n);
 	int r;
 
-	/* The caller stands in a group, which cannot close before it leaves: waiting for memory here would wait for itself. */
+	/* The caller stands in a group, which cannot close before it leaves: waiting for memory
+	 * here would wait for itself. */
 	if (m->budget)
 		budget_force(m->budget, BUDGET_MEMTABLE, cost);
 	mutex_lock(&m->lock);

@@ -26,8 +26,8 @@ void memtable_group_free(
 
 /* Memory that `n` records with `bytes` of keys and values may take at most. */
 size_t memtable_cost(size_t bytes, size_t n);
-/* Never waits: the budget is charged by force, what keeps it within its limit is index_throttle. The
- * group is not closed. 0, -ENOMEM. */
+/* Never waits: the budget is charged by force, what keeps it within its limit is index_throttle.
+ * The group is not closed. 0, -ENOMEM. */
 int memtable_reserve(struct memtable_group *g, size_t bytes, size_t n);
 void memtable_unreserve(struct memtable_group *g, size_t bytes, size_t n);
 

@@ -2,21 +2,24 @@
 #ifndef CORE_VFS_VFS_H
 #define CORE_VFS_VFS_H
 /*
- * The file system as front ends see it: FUSE, NBD, 9P, NFS and commands all speak to this interface and decide nothing by
- * themselves. `struct vfs` has two implementations: the engine (core/vfs) and, for a process that is attached to
- * the writer, a 9P client.
+ * The file system as front ends see it: FUSE, NBD, 9P, NFS and commands all speak to this interface
+ * and decide nothing by themselves. `struct vfs` has two implementations: the engine (core/vfs)
+ * and, for a process that is attached to the writer, a 9P client.
  *
- * Semantics are POSIX as ext4 has them. Permissions are checked here with the credentials given (the FUSE front end lets
- * the kernel check as well: default_permissions; root is uid 0). Names: 1..255 bytes without '/' and NUL, not "." or
- * ".."; -EINVAL, -ENAMETOOLONG. Symlink targets: 1..4095 bytes. Times are given and kept in full nanoseconds,
- * seconds are signed 64 bit.
+ * Semantics are POSIX as ext4 has them. Permissions are checked here with the credentials given
+ * (the FUSE front end lets the kernel check as well: default_permissions; root is uid 0).
+ * Names: 1..255 bytes without '/' and NUL, not "." or
+ * ".."; -EINVAL, -ENAMETOOLONG. Symlink targets: 1..4095 bytes. Times are given and kept in full
+ * nanoseconds, seconds are signed 64 bit.
  *
- * Durability: a change is visible at once to everybody, and durable after vfs_fsync of a file or directory that it touched,
- * after vfs_sync, or some seconds later. What is durable is always a consistent cut of the order of all changes.
+ * Durability: a change is visible at once to everybody, and durable after vfs_fsync of a file or
+ * directory that it touched, after vfs_sync, or some seconds later. What is durable is always a
+ * consistent cut of the order of all changes.
  *
- * Thread-safe. Operations may wait for the store or for memory (they call env_blocking() before), never for each other beyond
- * the inodes that they share. All return 0 (or a count where said) or a negative errno; -EIO the store is unreachable, -ESTALE this process was
- * replaced as writer or the inode number is not known, -EROFS read-only volume, -EBADMSG damaged, -ENOSPC / -EDQUOT, -ENOMEM.
+ * Thread-safe. Operations may wait for the store or for memory (they call env_blocking() before),
+ * never for each other beyond the inodes that they share. All return 0 (or a count where said) or a
+ * negative errno; -EIO the store is unreachable, -ESTALE this process was replaced as writer or the
+ * inode number is not known, -EROFS read-only volume, -EBADMSG damaged, -ENOSPC / -EDQUOT, -ENOMEM.
  * A member of vfs_ops may be NULL: the wrapper then answers -EOPNOTSUPP.
  */
 #include "core/base/buf.h"
@@ -48,11 +51,11 @@ struct vfs_attr {
 	uint32_t mode; /* type and permissions, as st_mode */
 	uint32_t uid, gid;
 	uint32_t nlink;
-	uint64_t rdev; /* as makedev() */
+	uint64_t rdev;	    /* as makedev() */
 	uint64_t size;	    /* bytes */
 	uint64_t allocated; /* bytes, a multiple of 512 */
 	struct timespec atime, mtime, ctime, btime;
-	uint32_t flags; /* FLAG_* of docs/format.md: immutable, append-only, no dump, no atime */
+	uint32_t flags;	 /* FLAG_* of docs/format.md: immutable, append-only, no dump, no atime */
 	uint64_t change; /* rises with every change of data or attributes */
 };
 
@@ -92,7 +95,8 @@ enum vfs_set {
 #define VFS_XATTR_REPLACE 2u
 
 struct vfs_statfs {
-	uint64_t total_bytes, free_bytes, available_bytes; /* of the quota, or of 2^60 bytes without one */
+	uint64_t total_bytes, free_bytes,
+		available_bytes; /* of the quota, or of 2^60 bytes without one */
 	uint64_t inodes, free_inodes;
 	uint32_t name_max, block_size;
 };
@@ -103,9 +107,11 @@ struct vfs_dirent {
 	uint64_t inode;
 	uint64_t cookie; /* give it to vfs_readdir to go on behind this entry */
 	uint8_t type;	 /* DT_* */
-	const struct vfs_attr *attr; /* NULL unless asked for, or when the inode went in between; never for ".." */
+	const struct vfs_attr *
+		attr; /* NULL unless asked for, or when the inode went in between; never for ".." */
 };
-/* Takes an entry: true = it fitted, go on; false = it did not fit, stop before it. Must not call the vfs. */
+/* Takes an entry: true = it fitted, go on; false = it did not fit, stop before it. Must not call
+ * the vfs. */
 typedef bool vfs_emit_fn(void *arg, const struct vfs_dirent *e);
 
 enum vfs_lock_type { VFS_LOCK_READ, VFS_LOCK_WRITE, VFS_UNLOCK };
@@ -117,11 +123,18 @@ struct vfs_lock {
 	bool flock; /* BSD lock: whole file, apart from POSIX ones */
 };
 
-/* Told to a front end after the change was answered, from one thread that holds no lock (vfs_set_events). */
-enum vfs_event_kind { VFS_EVENT_DATA, VFS_EVENT_ATTR, VFS_EVENT_ENTRY, VFS_EVENT_ALL, VFS_EVENT_LOCK_GRANTED };
+/* Told to a front end after the change was answered, from one thread that holds no lock
+ * (vfs_set_events). */
+enum vfs_event_kind {
+	VFS_EVENT_DATA,
+	VFS_EVENT_ATTR,
+	VFS_EVENT_ENTRY,
+	VFS_EVENT_ALL,
+	VFS_EVENT_LOCK_GRANTED
+};
 struct vfs_event {
 	enum vfs_event_kind kind;
-	uint64_t inode; /* the directory for ENTRY; 0 for ALL */
+	uint64_t inode;	   /* the directory for ENTRY; 0 for ALL */
 	struct slice name; /* ENTRY */
 	uint64_t token;	   /* LOCK_GRANTED: as given to vfs_setlk */
 };
@@ -132,89 +145,111 @@ struct vfs {
 
 struct vfs_ops {
 	/* ---- names ---- */
-	/* Finds `name` ("." and ".." too) in directory `dir`; needs search permission. *ret is what getattr gives. */
-	int (*lookup)(struct vfs *v, const struct vfs_cred *c, uint64_t dir, struct slice name, struct vfs_attr *ret);
+	/* Finds `name` ("." and ".." too) in directory `dir`; needs search permission. *ret is what
+	 * getattr gives. */
+	int (*lookup)(struct vfs *v, const struct vfs_cred *c, uint64_t dir, struct slice name,
+		struct vfs_attr *ret);
 	/*
-	 * Creates a regular file and opens it with `flags` (O_*; O_EXCL: -EEXIST when the name exists; else an existing regular file is opened, and
-	 * truncated with O_TRUNC). `mode`: permissions, the caller's umask already applied. setgid directories pass their group on.
+	 * Creates a regular file and opens it with `flags` (O_*; O_EXCL: -EEXIST when the name
+	 * exists; else an existing regular file is opened, and truncated with O_TRUNC). `mode`:
+	 * permissions, the caller's umask already applied. setgid directories pass their group on.
 	 * *ret_created (may be NULL) tells which.
 	 */
-	int (*create)(struct vfs *v, const struct vfs_cred *c, uint64_t dir, struct slice name, uint32_t mode, int flags,
-		struct vfs_attr *ret, struct vfs_file **ret_file, bool *ret_created);
-	/* Any type but directory and symlink; regular files too. `rdev` for devices. Devices need root. */
-	int (*mknod)(struct vfs *v, const struct vfs_cred *c, uint64_t dir, struct slice name, uint32_t mode, uint64_t rdev,
-		struct vfs_attr *ret);
-	int (*mkdir)(struct vfs *v, const struct vfs_cred *c, uint64_t dir, struct slice name, uint32_t mode,
-		struct vfs_attr *ret);
-	int (*symlink)(struct vfs *v, const struct vfs_cred *c, uint64_t dir, struct slice name, struct slice target,
-		struct vfs_attr *ret);
-	/* An unnamed file in the directory's volume (O_TMPFILE); gone on last close unless linked. */
-	int (*tmpfile)(struct vfs *v, const struct vfs_cred *c, uint64_t dir, uint32_t mode, int flags, struct vfs_attr *ret,
-		struct vfs_file **ret_file);
+	int (*create)(struct vfs *v, const struct vfs_cred *c, uint64_t dir, struct slice name,
+		uint32_t mode, int flags, struct vfs_attr *ret, struct vfs_file **ret_file,
+		bool *ret_created);
+	/* Any type but directory and symlink; regular files too. `rdev` for devices. Devices need
+	 * root. */
+	int (*mknod)(struct vfs *v, const struct vfs_cred *c, uint64_t dir, struct slice name,
+		uint32_t mode, uint64_t rdev, struct vfs_attr *ret);
+	int (*mkdir)(struct vfs *v, const struct vfs_cred *c, uint64_t dir, struct slice name,
+		uint32_t mode, struct vfs_attr *ret);
+	int (*symlink)(struct vfs *v, const struct vfs_cred *c, uint64_t dir, struct slice name,
+		struct slice target, struct vfs_attr *ret);
+	/* An unnamed file in the directory's volume (O_TMPFILE); gone on last close unless linked.
+	 */
+	int (*tmpfile)(struct vfs *v, const struct vfs_cred *c, uint64_t dir, uint32_t mode,
+		int flags, struct vfs_attr *ret, struct vfs_file **ret_file);
 	/* Not for directories (-EPERM). */
-	int (*link)(struct vfs *v, const struct vfs_cred *c, uint64_t inode, uint64_t dir, struct slice name,
-		struct vfs_attr *ret);
-	/* An open file lives on until its last close (also after a crash it is gone at the next open of the volume). */
+	int (*link)(struct vfs *v, const struct vfs_cred *c, uint64_t inode, uint64_t dir,
+		struct slice name, struct vfs_attr *ret);
+	/* An open file lives on until its last close (also after a crash it is gone at the next
+	 * open of the volume). */
 	int (*unlink)(struct vfs *v, const struct vfs_cred *c, uint64_t dir, struct slice name);
 	int (*rmdir)(struct vfs *v, const struct vfs_cred *c, uint64_t dir, struct slice name);
-	/* Atomic, also across a crash. `flags` VFS_RENAME_*. -EINVAL: a directory into its own descendant. */
-	int (*rename)(struct vfs *v, const struct vfs_cred *c, uint64_t dir, struct slice name, uint64_t to_dir,
-		struct slice to_name, unsigned flags);
+	/* Atomic, also across a crash. `flags` VFS_RENAME_*. -EINVAL: a directory into its own
+	 * descendant. */
+	int (*rename)(struct vfs *v, const struct vfs_cred *c, uint64_t dir, struct slice name,
+		uint64_t to_dir, struct slice to_name, unsigned flags);
 	/* Appends the target to `out`. */
 	int (*readlink)(struct vfs *v, const struct vfs_cred *c, uint64_t inode, struct buf *out);
 
 	/* ---- attributes ---- */
-	int (*getattr)(struct vfs *v, const struct vfs_cred *c, uint64_t inode, struct vfs_attr *ret);
-	/* `f`: an open file by which the caller has the right to truncate, or NULL. ctime changes with everything. */
-	int (*setattr)(struct vfs *v, const struct vfs_cred *c, uint64_t inode, struct vfs_file *f, unsigned set,
-		const struct vfs_attr *in, struct vfs_attr *ret);
+	int (*getattr)(
+		struct vfs *v, const struct vfs_cred *c, uint64_t inode, struct vfs_attr *ret);
+	/* `f`: an open file by which the caller has the right to truncate, or NULL. ctime changes
+	 * with everything. */
+	int (*setattr)(struct vfs *v, const struct vfs_cred *c, uint64_t inode, struct vfs_file *f,
+		unsigned set, const struct vfs_attr *in, struct vfs_attr *ret);
 	/* access(2): R_OK | W_OK | X_OK; -EACCES, -EROFS. */
 	int (*access)(struct vfs *v, const struct vfs_cred *c, uint64_t inode, int mask);
 	int (*statfs)(struct vfs *v, struct vfs_statfs *ret);
 
 	/* ---- open files ---- */
-	/* `flags`: O_RDONLY.. with O_TRUNC, O_APPEND (kept for writes), O_DIRECTORY, O_NOATIME. Directories open read-only. */
-	int (*open)(struct vfs *v, const struct vfs_cred *c, uint64_t inode, int flags, struct vfs_file **ret);
-	/* Always succeeds and frees `f`; releases its locks. The last one of an unlinked file removes it. */
+	/* `flags`: O_RDONLY.. with O_TRUNC, O_APPEND (kept for writes), O_DIRECTORY, O_NOATIME.
+	 * Directories open read-only. */
+	int (*open)(struct vfs *v, const struct vfs_cred *c, uint64_t inode, int flags,
+		struct vfs_file **ret);
+	/* Always succeeds and frees `f`; releases its locks. The last one of an unlinked file
+	 * removes it. */
 	void (*release)(struct vfs *v, struct vfs_file *f);
 	/* Returns bytes read, fewer than `len` only at the end of the file. */
 	int64_t (*read)(struct vfs *v, struct vfs_file *f, uint64_t offset, void *buf, size_t len);
-	/* Returns bytes written: all of them or an error. *ret_size (may be NULL): the file's size after it. */
-	int64_t (*write)(struct vfs *v, const struct vfs_cred *c, struct vfs_file *f, uint64_t offset,
-		const struct slice *parts, size_t nparts, unsigned flags, uint64_t *ret_size);
-	/* Durable: the file's data and metadata and every name change that named it. After a failure (reported once per open file) the data stay and are
-	 * retried. Costs no request when the last change is durable. */
+	/* Returns bytes written: all of them or an error. *ret_size (may be NULL): the file's size
+	 * after it. */
+	int64_t (*write)(struct vfs *v, const struct vfs_cred *c, struct vfs_file *f,
+		uint64_t offset, const struct slice *parts, size_t nparts, unsigned flags,
+		uint64_t *ret_size);
+	/* Durable: the file's data and metadata and every name change that named it. After a
+	 * failure (reported once per open file) the data stay and are retried. Costs no request
+	 * when the last change is durable. */
 	int (*fsync)(struct vfs *v, struct vfs_file *f, bool datasync);
-	/* close(2) of one descriptor: reports an error of writing back that nobody has been told; waits for nothing. */
+	/* close(2) of one descriptor: reports an error of writing back that nobody has been told;
+	 * waits for nothing. */
 	int (*flush)(struct vfs *v, struct vfs_file *f);
-	int (*fallocate)(struct vfs *v, const struct vfs_cred *c, struct vfs_file *f, unsigned mode, uint64_t offset,
-		uint64_t len);
+	int (*fallocate)(struct vfs *v, const struct vfs_cred *c, struct vfs_file *f, unsigned mode,
+		uint64_t offset, uint64_t len);
 	/* Returns the offset, -ENXIO beyond the end. */
 	int64_t (*seek)(struct vfs *v, struct vfs_file *f, uint64_t offset, int whence);
 	/* Copies by sharing extents where it can. Returns bytes copied. */
-	int64_t (*copy_range)(struct vfs *v, const struct vfs_cred *c, struct vfs_file *from, uint64_t offset,
-		struct vfs_file *to, uint64_t to_offset, uint64_t len);
+	int64_t (*copy_range)(struct vfs *v, const struct vfs_cred *c, struct vfs_file *from,
+		uint64_t offset, struct vfs_file *to, uint64_t to_offset, uint64_t len);
 	/*
-	 * Entries behind `cookie` (0 = from the beginning), "." and ".." first. Cookies are stable for ever: an entry that stays is seen
-	 * exactly once, whatever else changes. `with_attr`: attributes of each entry.
+	 * Entries behind `cookie` (0 = from the beginning), "." and ".." first. Cookies are stable
+	 * for ever: an entry that stays is seen exactly once, whatever else changes. `with_attr`:
+	 * attributes of each entry.
 	 */
-	int (*readdir)(struct vfs *v, const struct vfs_cred *c, struct vfs_file *f, uint64_t cookie, bool with_attr,
-		vfs_emit_fn *emit, void *arg);
+	int (*readdir)(struct vfs *v, const struct vfs_cred *c, struct vfs_file *f, uint64_t cookie,
+		bool with_attr, vfs_emit_fn *emit, void *arg);
 
 	/* ---- extended attributes ---- */
 	/* Appends the value to `out`. -ENODATA. */
-	int (*getxattr)(struct vfs *v, const struct vfs_cred *c, uint64_t inode, struct slice name, struct buf *out);
-	int (*setxattr)(struct vfs *v, const struct vfs_cred *c, uint64_t inode, struct slice name, struct slice value,
-		unsigned flags);
+	int (*getxattr)(struct vfs *v, const struct vfs_cred *c, uint64_t inode, struct slice name,
+		struct buf *out);
+	int (*setxattr)(struct vfs *v, const struct vfs_cred *c, uint64_t inode, struct slice name,
+		struct slice value, unsigned flags);
 	/* Appends the names, each with a terminating NUL. */
 	int (*listxattr)(struct vfs *v, const struct vfs_cred *c, uint64_t inode, struct buf *out);
-	int (*removexattr)(struct vfs *v, const struct vfs_cred *c, uint64_t inode, struct slice name);
+	int (*removexattr)(
+		struct vfs *v, const struct vfs_cred *c, uint64_t inode, struct slice name);
 
 	/* ---- locks ---- */
 	/* *lock becomes the first conflicting lock, or type VFS_UNLOCK. */
 	int (*getlk)(struct vfs *v, struct vfs_file *f, struct vfs_lock *lock);
-	/* -EAGAIN conflict. `wait_token` != 0: -EINPROGRESS instead, and VFS_EVENT_LOCK_GRANTED with the token later; no thread waits. -EDEADLK. */
-	int (*setlk)(struct vfs *v, struct vfs_file *f, const struct vfs_lock *lock, uint64_t wait_token);
+	/* -EAGAIN conflict. `wait_token` != 0: -EINPROGRESS instead, and VFS_EVENT_LOCK_GRANTED
+	 * with the token later; no thread waits. -EDEADLK. */
+	int (*setlk)(struct vfs *v, struct vfs_file *f, const struct vfs_lock *lock,
+		uint64_t wait_token);
 	/* Gives up a wait; -ENOENT when it was granted already. */
 	int (*cancel_lk)(struct vfs *v, uint64_t wait_token);
 
@@ -222,50 +257,55 @@ struct vfs_ops {
 	/* Everything that was changed before the call is durable when it returns. */
 	int (*sync)(struct vfs *v, struct error *err);
 	/* Where to send events; NULL stops them. */
-	int (*set_events)(struct vfs *v, void (*event)(void *arg, const struct vfs_event *e), void *arg);
+	int (*set_events)(
+		struct vfs *v, void (*event)(void *arg, const struct vfs_event *e), void *arg);
 };
 
 /* Calls with argument checks; see the members of struct vfs_ops. */
-int vfs_lookup(struct vfs *v, const struct vfs_cred *c, uint64_t dir, struct slice name, struct vfs_attr *ret);
-int vfs_create(struct vfs *v, const struct vfs_cred *c, uint64_t dir, struct slice name, uint32_t mode, int flags,
-	struct vfs_attr *ret, struct vfs_file **ret_file, bool *ret_created);
-int vfs_mknod(struct vfs *v, const struct vfs_cred *c, uint64_t dir, struct slice name, uint32_t mode, uint64_t rdev,
+int vfs_lookup(struct vfs *v, const struct vfs_cred *c, uint64_t dir, struct slice name,
 	struct vfs_attr *ret);
-int vfs_mkdir(struct vfs *v, const struct vfs_cred *c, uint64_t dir, struct slice name, uint32_t mode,
-	struct vfs_attr *ret);
-int vfs_symlink(struct vfs *v, const struct vfs_cred *c, uint64_t dir, struct slice name, struct slice target,
-	struct vfs_attr *ret);
-int vfs_tmpfile(struct vfs *v, const struct vfs_cred *c, uint64_t dir, uint32_t mode, int flags, struct vfs_attr *ret,
-	struct vfs_file **ret_file);
-int vfs_link(struct vfs *v, const struct vfs_cred *c, uint64_t inode, uint64_t dir, struct slice name,
-	struct vfs_attr *ret);
+int vfs_create(struct vfs *v, const struct vfs_cred *c, uint64_t dir, struct slice name,
+	uint32_t mode, int flags, struct vfs_attr *ret, struct vfs_file **ret_file,
+	bool *ret_created);
+int vfs_mknod(struct vfs *v, const struct vfs_cred *c, uint64_t dir, struct slice name,
+	uint32_t mode, uint64_t rdev, struct vfs_attr *ret);
+int vfs_mkdir(struct vfs *v, const struct vfs_cred *c, uint64_t dir, struct slice name,
+	uint32_t mode, struct vfs_attr *ret);
+int vfs_symlink(struct vfs *v, const struct vfs_cred *c, uint64_t dir, struct slice name,
+	struct slice target, struct vfs_attr *ret);
+int vfs_tmpfile(struct vfs *v, const struct vfs_cred *c, uint64_t dir, uint32_t mode, int flags,
+	struct vfs_attr *ret, struct vfs_file **ret_file);
+int vfs_link(struct vfs *v, const struct vfs_cred *c, uint64_t inode, uint64_t dir,
+	struct slice name, struct vfs_attr *ret);
 int vfs_unlink(struct vfs *v, const struct vfs_cred *c, uint64_t dir, struct slice name);
 int vfs_rmdir(struct vfs *v, const struct vfs_cred *c, uint64_t dir, struct slice name);
-int vfs_rename(struct vfs *v, const struct vfs_cred *c, uint64_t dir, struct slice name, uint64_t to_dir,
-	struct slice to_name, unsigned flags);
+int vfs_rename(struct vfs *v, const struct vfs_cred *c, uint64_t dir, struct slice name,
+	uint64_t to_dir, struct slice to_name, unsigned flags);
 int vfs_readlink(struct vfs *v, const struct vfs_cred *c, uint64_t inode, struct buf *out);
 int vfs_getattr(struct vfs *v, const struct vfs_cred *c, uint64_t inode, struct vfs_attr *ret);
-int vfs_setattr(struct vfs *v, const struct vfs_cred *c, uint64_t inode, struct vfs_file *f, unsigned set,
-	const struct vfs_attr *in, struct vfs_attr *ret);
+int vfs_setattr(struct vfs *v, const struct vfs_cred *c, uint64_t inode, struct vfs_file *f,
+	unsigned set, const struct vfs_attr *in, struct vfs_attr *ret);
 int vfs_access(struct vfs *v, const struct vfs_cred *c, uint64_t inode, int mask);
 int vfs_statfs(struct vfs *v, struct vfs_statfs *ret);
-int vfs_open(struct vfs *v, const struct vfs_cred *c, uint64_t inode, int flags, struct vfs_file **ret);
+int vfs_open(
+	struct vfs *v, const struct vfs_cred *c, uint64_t inode, int flags, struct vfs_file **ret);
 void vfs_release(struct vfs *v, struct vfs_file *f);
 int64_t vfs_read(struct vfs *v, struct vfs_file *f, uint64_t offset, void *buf, size_t len);
 int64_t vfs_write(struct vfs *v, const struct vfs_cred *c, struct vfs_file *f, uint64_t offset,
 	const struct slice *parts, size_t nparts, unsigned flags, uint64_t *ret_size);
 int vfs_fsync(struct vfs *v, struct vfs_file *f, bool datasync);
 int vfs_flush(struct vfs *v, struct vfs_file *f);
-int vfs_fallocate(struct vfs *v, const struct vfs_cred *c, struct vfs_file *f, unsigned mode, uint64_t offset,
-	uint64_t len);
+int vfs_fallocate(struct vfs *v, const struct vfs_cred *c, struct vfs_file *f, unsigned mode,
+	uint64_t offset, uint64_t len);
 int64_t vfs_seek(struct vfs *v, struct vfs_file *f, uint64_t offset, int whence);
-int64_t vfs_copy_range(struct vfs *v, const struct vfs_cred *c, struct vfs_file *from, uint64_t offset,
-	struct vfs_file *to, uint64_t to_offset, uint64_t len);
-int vfs_readdir(struct vfs *v, const struct vfs_cred *c, struct vfs_file *f, uint64_t cookie, bool with_attr,
-	vfs_emit_fn *emit, void *arg);
-int vfs_getxattr(struct vfs *v, const struct vfs_cred *c, uint64_t inode, struct slice name, struct buf *out);
-int vfs_setxattr(struct vfs *v, const struct vfs_cred *c, uint64_t inode, struct slice name, struct slice value,
-	unsigned flags);
+int64_t vfs_copy_range(struct vfs *v, const struct vfs_cred *c, struct vfs_file *from,
+	uint64_t offset, struct vfs_file *to, uint64_t to_offset, uint64_t len);
+int vfs_readdir(struct vfs *v, const struct vfs_cred *c, struct vfs_file *f, uint64_t cookie,
+	bool with_attr, vfs_emit_fn *emit, void *arg);
+int vfs_getxattr(struct vfs *v, const struct vfs_cred *c, uint64_t inode, struct slice name,
+	struct buf *out);
+int vfs_setxattr(struct vfs *v, const struct vfs_cred *c, uint64_t inode, struct slice name,
+	struct slice value, unsigned flags);
 int vfs_listxattr(struct vfs *v, const struct vfs_cred *c, uint64_t inode, struct buf *out);
 int vfs_removexattr(struct vfs *v, const struct vfs_cred *c, uint64_t inode, struct slice name);
 int vfs_getlk(struct vfs *v, struct vfs_file *f, struct vfs_lock *lock);

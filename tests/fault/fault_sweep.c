@@ -35,20 +35,25 @@ static const struct mode {
 	const char *name;
 	struct fault_rule rule;
 	bool cut, allocations, persistent;
-	unsigned sparse; /* beyond so many cases only about every n/32-th is tried; 0 = all */
 } modes[] = {
-	{"request-error", {.kind = FAULT_ERROR}, .sparse = 0},
-	{"request-lost-reply", {.kind = FAULT_LOST_REPLY}, .sparse = 0},
-	{"get-short", {.kind = FAULT_SHORT_READ, .ops = FAULT_OP(STORE_GET)}, .sparse = 0},
-	{"request-error-persistent", {.kind = FAULT_ERROR, .count = FAULT_FOREVER},
+	{.name = "request-error", .rule = {.kind = FAULT_ERROR}},
+	{.name = "request-lost-reply", .rule = {.kind = FAULT_LOST_REPLY}},
+	{.name = "get-short", .rule = {.kind = FAULT_SHORT_READ, .ops = FAULT_OP(STORE_GET)}},
+	{.name = "request-error-persistent",
+		.rule = {.kind = FAULT_ERROR, .count = FAULT_FOREVER},
 		.persistent = true},
-	{"write-no-space-persistent",
-		{.kind = FAULT_ERROR, .count = FAULT_FOREVER, .ops = FAULT_WRITES, .code = -ENOSPC},
+	{.name = "write-no-space-persistent",
+		.rule = {.kind = FAULT_ERROR,
+			.count = FAULT_FOREVER,
+			.ops = FAULT_WRITES,
+			.code = -ENOSPC},
 		.persistent = true},
-	{"cut-before-write", {.kind = FAULT_CUT, .ops = FAULT_WRITES}, .cut = true},
-	{"cut-after-write", {.kind = FAULT_CUT_AFTER, .ops = FAULT_WRITES}, .cut = true},
-	{"allocation", {0}, .allocations = true, .sparse = 400},
-	{"allocation-persistent", {0}, .allocations = true, .persistent = true, .sparse = 200},
+	{.name = "cut-before-write", .rule = {.kind = FAULT_CUT, .ops = FAULT_WRITES}, .cut = true},
+	{.name = "cut-after-write",
+		.rule = {.kind = FAULT_CUT_AFTER, .ops = FAULT_WRITES},
+		.cut = true},
+	{.name = "allocation", .allocations = true},
+	{.name = "allocation-persistent", .allocations = true, .persistent = true},
 };
 #define MODES (sizeof modes / sizeof *modes)
 
@@ -337,7 +342,7 @@ static void sweep_mode(const struct mode *mode, struct sweep *w)
 			running[slot].n = n;
 			running[slot].pid = start_case(mode, n);
 			busy++;
-			n += mode->sparse && n > mode->sparse ? 1 + n / 32 : 1;
+			n++;
 		}
 		pid_t pid = wait(&status);
 

@@ -207,7 +207,8 @@ static void load_file(struct world *w, struct world_file *f)
 	data_file_init(&f->data, w->data, f->inode, &f->lock, false, get_le64(value.data + 8));
 	f->moved = (int64_t)f->data.allocated;
 	if (value.data[16])
-		must(data_file_set_inline(&f->data, SLICE(value.data + 17, value.len - 17)), NULL, "inline");
+		must(data_file_set_inline(&f->data, SLICE(value.data + 17, value.len - 17)), NULL,
+			"inline");
 	buf_done(&value);
 }
 
@@ -307,10 +308,12 @@ static uint64_t end(struct world_file *f, struct group *g, uint64_t before)
 	return number;
 }
 
-uint64_t world_write(struct world *w, struct world_file *f, uint64_t offset, const uint8_t *bytes, size_t len)
+uint64_t world_write(
+	struct world *w, struct world_file *f, uint64_t offset, const uint8_t *bytes, size_t len)
 {
 	/* In parts, as requests of front ends come. */
-	struct slice parts[3] = {SLICE(bytes, len / 3), SLICE(bytes + len / 3, 0), SLICE(bytes + len / 3, len - len / 3)};
+	struct slice parts[3] = {SLICE(bytes, len / 3), SLICE(bytes + len / 3, 0),
+		SLICE(bytes + len / 3, len - len / 3)};
 	struct data_reserve *r;
 
 	must(data_prepare_write(w->data, offset, parts, 3, &r), NULL, "data_prepare_write");
@@ -448,11 +451,13 @@ void world_maintain(struct world *w)
 
 /* ---- checks ---- */
 
-static void bad_usage(void *arg, uint64_t epoch, uint64_t sequence, int64_t counted, int64_t recorded)
+static void bad_usage(
+	void *arg, uint64_t epoch, uint64_t sequence, int64_t counted, int64_t recorded)
 {
 	(void)arg;
-	ck_abort_msg("segment %llu/%llu: %lld live bytes counted, %lld recorded", (unsigned long long)epoch,
-		(unsigned long long)sequence, (long long)counted, (long long)recorded);
+	ck_abort_msg("segment %llu/%llu: %lld live bytes counted, %lld recorded",
+		(unsigned long long)epoch, (unsigned long long)sequence, (long long)counted,
+		(long long)recorded);
 }
 
 /* What the extents of the file charge. */
@@ -464,7 +469,8 @@ static uint64_t charged(struct world *w, uint64_t inode)
 	uint64_t sum = 0;
 	struct error err = {0};
 
-	must(index_scan_open(w->index, GROUP_NOW, key_slice(&a), key_slice(&b), 0, &s, &err), &err, "scan");
+	must(index_scan_open(w->index, GROUP_NOW, key_slice(&a), key_slice(&b), 0, &s, &err), &err,
+		"scan");
 	while (index_scan_next(s, &record, NULL) == 1) {
 		struct chunk c = {0};
 
@@ -487,8 +493,10 @@ void world_check(struct world *w)
 	int64_t sum = 0;
 	struct error err = {0};
 
-	must(index_unsettled(w->index, settled_at(w, GROUP_NOW), &unsettled, &upto, &err), &err, "unsettled");
-	must(data_check_usage(w->index, &unsettled, bad_usage, NULL, &err), &err, "data_check_usage");
+	must(index_unsettled(w->index, settled_at(w, GROUP_NOW), &unsettled, &upto, &err), &err,
+		"unsettled");
+	must(data_check_usage(w->index, &unsettled, bad_usage, NULL, &err), &err,
+		"data_check_usage");
 	segment_refs_done(&unsettled);
 	for (size_t i = 0; i < WORLD_FILES; i++) {
 		struct world_file *f = &w->files[i];

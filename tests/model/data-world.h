@@ -2,8 +2,9 @@
 #ifndef TESTS_MODEL_DATA_WORLD_H
 #define TESTS_MODEL_DATA_WORLD_H
 /*
- * Store, keys, take-over, index, data and log, wired by hand, with a few files that a test drives as vfs would: lock, join, apply, leave;
- * a record per file that is encoded on touch or when its group closes. Failures end the test.
+ * Store, keys, take-over, index, data and log, wired by hand, with a few files that a test drives
+ * as vfs would: lock, join, apply, leave; a record per file that is encoded on touch or when its
+ * group closes. Failures end the test.
  */
 #include "core/base/list.h"
 #include "core/data/data.h"
@@ -20,7 +21,8 @@ struct world_file {
 	struct group *group; /* that changed it last and has not encoded it; guarded by lock */
 	_Atomic unsigned refs;
 	int64_t moved, touched; /* as vfs counts what operations did to data.allocated */
-	bool corrected_late;	/* encoded on touch: its record is put right when its bytes have been encoded */
+	bool corrected_late; /* encoded on touch: its record is put right when its bytes have been
+				encoded */
 };
 
 struct world {
@@ -43,7 +45,8 @@ void world_close(struct world *w, bool crash);
 
 /* ---- operations; each returns the number of the group that it went into ---- */
 
-uint64_t world_write(struct world *w, struct world_file *f, uint64_t offset, const uint8_t *bytes, size_t len);
+uint64_t world_write(
+	struct world *w, struct world_file *f, uint64_t offset, const uint8_t *bytes, size_t len);
 uint64_t world_punch(struct world *w, struct world_file *f, uint64_t offset, uint64_t len);
 uint64_t world_truncate(struct world *w, struct world_file *f, uint64_t size);
 uint64_t world_allocate(struct world *w, struct world_file *f, uint64_t offset, uint64_t len);

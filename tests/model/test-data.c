@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Files against arrays of bytes: written, punched, truncated, allocated and read at random across many groups, with flushes, merges, files
- * that leave memory, clean closes and crashes. After a crash the files are as they were at the end of some group not older than
- * the last acknowledged one. Whenever all is durable: live bytes, allocated bytes and usage are exact.
+ * Files against arrays of bytes: written, punched, truncated, allocated and read at random across
+ * many groups, with flushes, merges, files that leave memory, clean closes and crashes. After a
+ * crash the files are as they were at the end of some group not older than the last acknowledged
+ * one. Whenever all is durable: live bytes, allocated bytes and usage are exact.
  */
 #include "core/seal/frame.h"
 #include "tests/model/data-world.h"
@@ -52,7 +53,8 @@ static void state_free(struct state *s)
 		free(s->bytes[i]);
 }
 
-/* The state before an operation that went into `group`: the end of the group of the operation before. */
+/* The state before an operation that went into `group`: the end of the group of the operation
+ * before. */
 static void remember(struct model *m, const struct state *before, uint64_t group)
 {
 	if (group == m->last_group)
@@ -169,7 +171,8 @@ static void change(struct model *m, size_t i)
 	switch (rng_below(&m->rng, 12)) {
 	case 0:
 		group = world_punch(m->w, f, offset, len);
-		zero(&m->now, i, offset, offset + len < m->now.size[i] ? offset + len : m->now.size[i]);
+		zero(&m->now, i, offset,
+			offset + len < m->now.size[i] ? offset + len : m->now.size[i]);
 		break;
 	case 1:
 		if (rng_chance(&m->rng, 1, 3))
@@ -202,15 +205,16 @@ static void compare_range(struct model *m, size_t i, uint64_t offset, size_t len
 	size_t want = offset >= size ? 0 : size - offset < len ? size - offset : len, got;
 
 	memset(m->scratch, 0xee, len);
-	int r = data_read(
-		&m->w->files[i].data, GROUP_NOW, offset, len, m->scratch, world_size_of, &got, &err);
+	int r = data_read(&m->w->files[i].data, GROUP_NOW, offset, len, m->scratch, world_size_of,
+		&got, &err);
 
 	ck_assert_msg(r == 0, "read: %s", error_text(&err, r));
 	ck_assert_uint_eq(got, want);
 	for (size_t k = 0; k < want; k++)
 		if (m->scratch[k] != m->now.bytes[i][offset + k])
-			ck_abort_msg("file %zu byte %llu: %02x, not %02x", i, (unsigned long long)(offset + k),
-				m->scratch[k], m->now.bytes[i][offset + k]);
+			ck_abort_msg("file %zu byte %llu: %02x, not %02x", i,
+				(unsigned long long)(offset + k), m->scratch[k],
+				m->now.bytes[i][offset + k]);
 }
 
 static bool is_zero(struct model *m, size_t i, uint64_t offset, uint64_t end)
@@ -336,7 +340,8 @@ static void step(struct model *m)
 	case 13:
 	case 14:
 	case 15:
-		compare_range(m, i, rng_below(&m->rng, m->now.size[i] + 1), rng_below(&m->rng, 300000));
+		compare_range(
+			m, i, rng_below(&m->rng, m->now.size[i] + 1), rng_below(&m->rng, 300000));
 		break;
 	default:
 		change(m, i);
@@ -372,7 +377,8 @@ END_TEST
 
 /* ---- single behaviours ---- */
 
-/* An append of a few bytes after each sync: the last block is sealed anew, so that extents stay few and whole. */
+/* An append of a few bytes after each sync: the last block is sealed anew, so that extents stay few
+ * and whole. */
 START_TEST(small_appends)
 {
 	struct model m;
@@ -440,6 +446,44 @@ START_TEST(reframing)
 }
 END_TEST
 
+/* Thousands of tiny writes to one chunk in one group: a few frames, not thousands. */
+START_TEST(scattered)
+{
+	struct model m;
+	struct data_stats before, after;
+	uint8_t bytes[3];
+
+	model_begin(&m, fixture_rng(), 32 << 20);
+	(void)world_write(m.w, &m.w->files[0], 300000, (const uint8_t *)"x", 1);
+	m.now.bytes[0][300000] = 'x';
+	m.now.size[0] = 300001;
+	world_sync(m.w);
+	data_stats(m.w->data, &before);
+	for (int i = 0; i < 3000; i++) {
+		uint64_t at = rng_below(&m.rng, 250000);
+
+		rng_fill(&m.rng, bytes, sizeof(bytes));
+		(void)world_write(m.w, &m.w->files[0], at, bytes, sizeof(bytes));
+		memcpy(m.now.bytes[0] + at, bytes, sizeof(bytes));
+		if (i % 4 == 0) {
+			at = rng_below(&m.rng, 250000);
+			(void)world_punch(m.w, &m.w->files[0], at, 5);
+			memset(m.now.bytes[0] + at, 0, 5);
+		}
+		if (i == 1500)
+			world_sync(m.w);
+	}
+	world_sync(m.w);
+	data_stats(m.w->data, &after);
+	/* By the timer it may have been a few groups more. */
+	ck_assert_uint_le(after.frames_sealed - before.frames_sealed, 600);
+	world_check(m.w);
+	compare_all(&m);
+	reopen(&m, false);
+	model_end(&m);
+}
+END_TEST
+
 /* What costs how many requests. */
 START_TEST(requests)
 {
@@ -470,6 +514,75 @@ START_TEST(requests)
 }
 END_TEST
 
+/* ---- damage ---- */
+
+static void count_bad(void *arg, const struct extent *e, uint64_t chunk, const char *why)
+{
+	ck_assert_ptr_nonnull(e);
+	ck_assert_uint_eq(chunk, 0);
+	ck_assert_ptr_nonnull(why);
+	++*(unsigned *)arg;
+}
+
+/* Replaces the segment that holds the file's first byte: missing, or with one byte changed. */
+static void damage(struct world *w, const struct world_file *f, bool missing)
+{
+	struct key k = key_chunk(f->inode, 0);
+	struct buf value = BUF_INIT, object = BUF_INIT;
+	struct chunk c = {0};
+	char name[64];
+
+	ck_assert_int_eq(index_get(w->index, GROUP_NOW, key_slice(&k), 0, &value, NULL, NULL), 0);
+	ck_assert_int_eq(chunk_decode(buf_slice(&value), true, &c), 0);
+	log_key(name, c.extents[0].epoch, c.extents[0].sequence);
+	ck_assert_int_eq(store_get_all(w->store, name, STORE_OBJECT_MAX, &object, NULL), 0);
+	ck_assert_int_eq(store_delete(w->store, name, NULL), 0);
+	object.data[c.extents[0].place + 10] ^= 1;
+	struct slice part = buf_slice(&object);
+
+	if (!missing)
+		ck_assert_int_eq(store_create(w->store, name, &part, 1, NULL), 0);
+	chunk_done(&c);
+	buf_done(&object);
+	buf_done(&value);
+}
+
+START_TEST(damaged_segments)
+{
+	struct rng rng = fixture_rng();
+	uint8_t bytes[100000];
+	unsigned bad = 0;
+	size_t got;
+
+	for (int missing = 0; missing < 2; missing++) {
+		struct world *w = world_new(32 << 20);
+		struct world_file *f = &w->files[0];
+		struct error err = {0};
+
+		rng_fill(&rng, bytes, sizeof(bytes));
+		world_open(w);
+		(void)world_write(w, f, 0, bytes, sizeof(bytes));
+		world_close(w, false);
+		world_open(w);
+		ck_assert_int_eq(data_check_frames(w->data, f->inode, count_bad, &bad, NULL), 0);
+		ck_assert_uint_eq(bad, 0);
+		world_close(w, false);
+		world_open(w);
+		damage(w, f, missing);
+		int r = data_read(
+			&f->data, GROUP_NOW, 0, sizeof(bytes), bytes, world_size_of, &got, &err);
+
+		ck_assert_int_eq(r, -EBADMSG);
+		ck_assert_ptr_nonnull(strstr(err.text, missing ? "missing" : "frame 0"));
+		ck_assert_int_eq(data_check_frames(w->data, f->inode, count_bad, &bad, NULL), 0);
+		ck_assert_uint_eq(bad, missing ? 2 : 1); /* both frames, or the one */
+		bad = 0;
+		world_close(w, false);
+		world_free(w);
+	}
+}
+END_TEST
+
 /* ---- threads ---- */
 
 #define THREADS 4
@@ -492,22 +605,63 @@ static void fill_block(uint8_t *b, uint64_t n, uint32_t version)
 	}
 }
 
+#define CHUNK_BLOCKS (CHUNK_BYTES / BLOCK)
+
+static void write_blocks(
+	struct worker *k, uint64_t n, uint64_t blocks, uint32_t version, uint8_t *b)
+{
+	for (uint64_t c = 0; c < blocks; c++) {
+		fill_block(b + c * BLOCK, n + c, version);
+		k->versions[n + c] = version;
+	}
+	(void)world_write(k->w, &k->w->files[k->file], n * BLOCK, b, blocks * BLOCK);
+}
+
+/* Whoever writes a file alone knows what he reads, whatever is being sealed, encoded or loaded at
+ * the moment. */
+static void read_own(struct worker *k, uint64_t n, uint8_t *b)
+{
+	struct world_file *f = &k->w->files[k->file];
+	uint8_t want[BLOCK];
+	struct error err = {0};
+	size_t got;
+	int r = data_read(&f->data, GROUP_NOW, n * BLOCK, 8 * BLOCK, b, world_size_of, &got, &err);
+
+	ck_assert_msg(r == 0, "%s", error_text(&err, r));
+	for (uint64_t c = 0; (c + 1) * BLOCK <= got; c++) {
+		fill_block(want, n + c, k->versions[n + c]);
+		if (k->versions[n + c] == 0)
+			memset(want, 0, BLOCK);
+		if (memcmp(want, b + c * BLOCK, BLOCK) != 0)
+			ck_abort_msg("block %llu has version %u, not %u",
+				(unsigned long long)(n + c), get_le32(b + c * BLOCK + 4),
+				k->versions[n + c]);
+	}
+}
+
 static void writer_main(void *arg)
 {
 	struct worker *k = arg;
-	uint8_t b[4 * BLOCK];
+	uint8_t *b = malloc(CHUNK_BYTES);
 
 	for (uint32_t i = 1; i <= 1500; i++) {
-		uint64_t n = rng_below(&k->rng, BLOCKS - 4), blocks = rng_range(&k->rng, 1, 4);
+		uint64_t n = rng_below(&k->rng, BLOCKS - 8);
 
-		for (uint64_t c = 0; c < blocks; c++) {
-			fill_block(b + c * BLOCK, n + c, i);
-			k->versions[n + c] = i;
+		if (rng_chance(&k->rng, 1, 8)) {
+			/* A whole chunk is sealed early, and changed meanwhile. */
+			n = rng_below(&k->rng, BLOCKS / CHUNK_BLOCKS) * CHUNK_BLOCKS;
+			write_blocks(k, n, CHUNK_BLOCKS, i++, b);
+			for (int c = 0; c < 4; c++)
+				write_blocks(k, n + rng_below(&k->rng, CHUNK_BLOCKS), 1, i++, b);
 		}
-		(void)world_write(k->w, &k->w->files[k->file], n * BLOCK, b, blocks * BLOCK);
+		write_blocks(k, n, rng_range(&k->rng, 1, 4), i, b);
 		if (rng_chance(&k->rng, 1, 40))
 			world_sync(k->w);
+		if (rng_chance(&k->rng, 1, 10))
+			log_close_group(k->w->log);
+		read_own(k, rng_chance(&k->rng, 1, 2) ? n : rng_below(&k->rng, BLOCKS - 8), b);
 	}
+	free(b);
 }
 
 /* Blocks are never mixed: each is one version of itself, or was never written. */
@@ -521,7 +675,12 @@ static void reader_main(void *arg)
 		uint64_t n = rng_below(&k->rng, BLOCKS - 4);
 		size_t got;
 		struct error err = {0};
-		int r = data_read(&f->data, GROUP_NOW, n * BLOCK, sizeof(b), b, world_size_of, &got, &err);
+
+		if (rng_chance(&k->rng, 1, 20))
+			data_invalidate(
+				k->w->data); /* all chunks are read again, while groups close */
+		int r = data_read(
+			&f->data, GROUP_NOW, n * BLOCK, sizeof(b), b, world_size_of, &got, &err);
 
 		ck_assert_msg(r == 0, "%s", error_text(&err, r));
 		for (uint64_t c = 0; (c + 1) * BLOCK <= got; c++) {
@@ -547,8 +706,10 @@ START_TEST(threads)
 
 	world_open(w);
 	for (size_t i = 0; i < THREADS; i++) {
-		k[i] = (struct worker){.w = w, .rng = rng_of(rng_next(&rng)), .file = i, .stop = &stop};
-		ck_assert_int_eq(thread_start(&t[i], "worker", i < 2 ? writer_main : reader_main, &k[i]), 0);
+		k[i] = (struct worker){
+			.w = w, .rng = rng_of(rng_next(&rng)), .file = i, .stop = &stop};
+		ck_assert_int_eq(
+			thread_start(&t[i], "worker", i < 2 ? writer_main : reader_main, &k[i]), 0);
 	}
 	for (size_t i = 0; i < THREADS; i++) {
 		thread_join(&t[i]);
@@ -563,8 +724,8 @@ START_TEST(threads)
 		for (uint64_t n = 0; n < BLOCKS; n++) {
 			size_t got;
 
-			ck_assert_int_eq(data_read(&w->files[i].data, GROUP_NOW, n * BLOCK, BLOCK, b,
-						 world_size_of, &got, NULL),
+			ck_assert_int_eq(data_read(&w->files[i].data, GROUP_NOW, n * BLOCK, BLOCK,
+						 b, world_size_of, &got, NULL),
 				0);
 			fill_block(want, n, k[i].versions[n]);
 			if (got == BLOCK && k[i].versions[n])
@@ -587,7 +748,9 @@ static TCase *make(void)
 	tcase_add_test(t, little_memory);
 	tcase_add_test(t, small_appends);
 	tcase_add_test(t, reframing);
+	tcase_add_test(t, scattered);
 	tcase_add_test(t, requests);
+	tcase_add_test(t, damaged_segments);
 	tcase_add_test(t, threads);
 	tcase_set_timeout(t, 150);
 	return t;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * The algebra of chunks against an array with one cell per byte: puts, encoding and decoding, and folding of full and delta records in
- * any grouping.
+ * The algebra of chunks against an array with one cell per byte: puts, encoding and decoding, and
+ * folding of full and delta records in any grouping.
  */
 #include "core/data/extents.h"
 #include "core/data/fold.h"
@@ -22,7 +22,8 @@ static struct cell *model; /* CHUNK_BYTES */
 static struct extent random_extent(struct rng *rng, bool full)
 {
 	uint32_t offset = (uint32_t)rng_below(rng, CHUNK_BYTES);
-	uint32_t max = CHUNK_BYTES - offset < FRAME_PLAIN_MAX ? CHUNK_BYTES - offset : FRAME_PLAIN_MAX;
+	uint32_t max =
+		CHUNK_BYTES - offset < FRAME_PLAIN_MAX ? CHUNK_BYTES - offset : FRAME_PLAIN_MAX;
 	struct extent e = {.offset = offset, .len = (uint32_t)rng_range(rng, 1, max)};
 
 	if (rng_chance(rng, 1, 3) && e.len > 500)
@@ -170,13 +171,16 @@ static void fold_range(struct history *h, size_t from, size_t to, bool complete)
 	enum record_op op;
 
 	for (size_t g = to; g-- > from;) {
-		versions[n++] = (struct record){
-			.key = key_slice(&k), .group = g + 1, .op = h->ops[g], .value = buf_slice(&h->values[g])};
+		versions[n++] = (struct record){.key = key_slice(&k),
+			.group = g + 1,
+			.op = h->ops[g],
+			.value = buf_slice(&h->values[g])};
 		if (h->ops[g] == RECORD_PUT)
 			break;
 	}
 	ck_assert_int_eq(data_fold.fold(versions, n, complete, &out, &op), 0);
-	ck_assert_int_eq(op, complete || versions[n - 1].op == RECORD_PUT ? RECORD_PUT : RECORD_DELTA);
+	ck_assert_int_eq(
+		op, complete || versions[n - 1].op == RECORD_PUT ? RECORD_PUT : RECORD_DELTA);
 	for (size_t g = from; g < to; g++)
 		buf_done(&h->values[g]);
 	h->values[from] = out;

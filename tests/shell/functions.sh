@@ -52,7 +52,7 @@ at_end()
 	for f in $CLEANUP_FNS; do $f; done
 	if [ "$status" != 0 ] && [ "$status" != 77 ] && [ -s "$LOG" ]; then
 		echo "--- messages:"
-		tail -n 40 "$LOG"
+		tail -n 120 "$LOG"
 	fi
 	detach_all
 	# What still runs below $WORK is ours: daemons name their mount point on the command line.

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # A volume of each stored format as an earlier build wrote it: opened, read, checked, written to. Half of its files are in
 # tables, half only in the log behind them.
-# as: user
+# as: root
 . "${0%/*}/functions.sh"
 
 requires tar

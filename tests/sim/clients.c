@@ -606,7 +606,7 @@ static bool step_orphan(struct client *c, unsigned domain)
 	uint8_t *is = malloc(bytes.len), *was = malloc(bytes.len);
 	struct vfs_file *f = NULL;
 	struct vfs_attr a;
-	uint64_t inode, at;
+	uint64_t inode = 0, at;
 	int expected, r;
 
 	pick_name(c, oracle_tree(o, domain), make.path);

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Chunk records: exact bytes, runs, limits, damage. The algebra against a byte array is tests/model/test-extents.c. */
+/* Chunk records: exact bytes, runs, limits, damage. The algebra against a byte array is
+ * tests/model/test-extents.c. */
 #include "core/base/error.h"
 #include "core/data/extents.h"
 #include "tests/unit/seal-fixture.h"
 
-static struct extent frame(uint32_t offset, uint32_t len, uint32_t skip, uint32_t plain, uint64_t ordinal, uint64_t place)
+static struct extent frame(uint32_t offset, uint32_t len, uint32_t skip, uint32_t plain,
+	uint64_t ordinal, uint64_t place)
 {
 	return (struct extent){.offset = offset,
 		.len = len,
@@ -52,19 +54,25 @@ START_TEST(encodings)
 	struct chunk c = {0};
 
 	expect_bytes(&c, true, "01");
-	/* One whole frame: gap 0 | form 2, length 1000, epoch 1, sequence 2, ordinal 3, place 96, sealed 100. */
+	/* One whole frame: gap 0 | form 2, length 1000, epoch 1, sequence 2, ordinal 3, place 96,
+	 * sealed 100. */
 	put(&c, frame(0, 1000, 0, 1000, 3, 96));
 	expect_bytes(&c, true, "0102e8070102036064");
 	/* A hole of 24, only in deltas; allocated 8 behind it. */
 	put(&c, zeros(EXTENT_HOLE, 1000, 24));
 	put(&c, zeros(EXTENT_ALLOCATED, 1024, 8));
-	expect_bytes(&c, false, "0102e8070102036064" "0118" "0308");
+	expect_bytes(&c, false,
+		"0102e8070102036064"
+		"0118"
+		"0308");
 	/* In a full record the hole is a gap: 24 << 2 | 3. */
 	struct buf out = BUF_INIT;
 
 	ck_assert_int_eq(chunk_encode(&c, true, &out), 0);
 	uint8_t want[64];
-	size_t n = unhex("0102e8070102036064" "6308", want);
+	size_t n = unhex("0102e8070102036064"
+			 "6308",
+		want);
 
 	ck_assert_uint_eq(out.len, n);
 	ck_assert_mem_eq(out.data, want, n);
@@ -81,10 +89,18 @@ START_TEST(runs)
 	put(&c, frame(0, 90, 10, 100, 5, 1000));
 	put(&c, frame(90, 100, 0, 100, 6, 1100));
 	put(&c, frame(190, 50, 0, 100, 7, 1200));
-	expect_bytes(&c, true, "0100f001" "010205e8070a03" "646464646464");
+	expect_bytes(&c, true,
+		"0100f001"
+		"010205e8070a03"
+		"646464646464");
 	/* A fourth whose bytes lie elsewhere stands alone. */
 	put(&c, frame(240, 90, 0, 90, 8, 5000));
-	expect_bytes(&c, true, "0100f001" "010205e8070a03" "646464646464" "025a" "010208882764");
+	expect_bytes(&c, true,
+		"0100f001"
+		"010205e8070a03"
+		"646464646464"
+		"025a"
+		"010208882764");
 	chunk_done(&c);
 }
 END_TEST
@@ -149,23 +165,38 @@ static int decode_hex(const char *hex, bool full)
 START_TEST(damage)
 {
 	static const char *const bad[] = {
-		"",				/* no version */
-		"02",				/* another one */
-		"0102e80701020360",		/* cut */
-		"0102e80700020360" "64",	/* epoch 0 */
-		"0102e8070102035f64",		/* place inside the header */
-		"0102e8070102036014",		/* sealed shorter than a tag */
-		"0102e807010203608080808001",	/* sealed longer than any */
-		"01020001020360" "64",		/* length 0 */
-		"010281800401020360" "64",	/* longer than a frame */
-		"0102e88700" "01020360" "64",	/* varint not in its shortest form */
-		"0100f001" "010205e8070a02" "64646464", /* run shorter than its length */
-		"0100f001" "010205e8070a00",	/* run of no frames */
-		"010032" "010205e8070a02" "64646464", /* a frame of the run is not used */
-		"0100f001" "010205e8076403" "646464646464", /* skips all of the first frame */
-		"03" "80808001",
-		"0103818010",			/* behind the end of the chunk */
-		"01" "83808004" "01",		/* gap to the end, then something */
+		"",		    /* no version */
+		"02",		    /* another one */
+		"0102e80701020360", /* cut */
+		"0102e80700020360"
+		"64",			      /* epoch 0 */
+		"0102e8070102035f64",	      /* place inside the header */
+		"0102e8070102036014",	      /* sealed shorter than a tag */
+		"0102e807010203608080808001", /* sealed longer than any */
+		"01020001020360"
+		"64", /* length 0 */
+		"010281800401020360"
+		"64", /* longer than a frame */
+		"0102e88700"
+		"01020360"
+		"64", /* varint not in its shortest form */
+		"0100f001"
+		"010205e8070a02"
+		"64646464", /* run shorter than its length */
+		"0100f001"
+		"010205e8070a00", /* run of no frames */
+		"010032"
+		"010205e8070a02"
+		"64646464", /* a frame of the run is not used */
+		"0100f001"
+		"010205e8076403"
+		"646464646464", /* skips all of the first frame */
+		"03"
+		"80808001",
+		"0103818010", /* behind the end of the chunk */
+		"01"
+		"83808004"
+		"01", /* gap to the end, then something */
 	};
 
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)

@@ -22,7 +22,8 @@ static void done(void)
 }
 
 /* Folds values[0..n), newest first. */
-static int fold(const struct key *k, size_t n, enum record_op base, bool complete, struct buf *out, enum record_op *op)
+static int fold(const struct key *k, size_t n, enum record_op base, bool complete, struct buf *out,
+	enum record_op *op)
 {
 	struct record versions[VERSIONS];
 
@@ -128,7 +129,8 @@ START_TEST(chunks)
 	ck_assert_int_eq(op, RECORD_PUT);
 	ck_assert_int_eq(chunk_decode(buf_slice(&out), true, &c), 0);
 	ck_assert_uint_eq(c.n, 3);
-	ck_assert(c.extents[0].len == 500 && c.extents[1].offset == 1500 && c.extents[1].sequence == 2);
+	ck_assert(c.extents[0].len == 500 && c.extents[1].offset == 1500 &&
+		  c.extents[1].sequence == 2);
 	ck_assert(c.extents[2].offset == 2000 && c.extents[2].skip == 2000);
 	chunk_done(&c);
 	/* As long as older versions may exist, the hole must be kept. */
@@ -153,7 +155,8 @@ START_TEST(references)
 	struct segment_refs refs = {0};
 
 	chunk_value(0, false, frame(0, 100, 1), frame(200, 50, 2));
-	struct record r = {.key = key_slice(&k), .op = RECORD_DELTA, .value = buf_slice(&values[0])};
+	struct record r = {
+		.key = key_slice(&k), .op = RECORD_DELTA, .value = buf_slice(&values[0])};
 
 	ck_assert_int_eq(data_fold.references(&r, 1, &refs), 0);
 	ck_assert(refs.n == 2 && refs.refs[0].bytes == 100 && refs.refs[1].bytes == 50);

@@ -6,7 +6,8 @@
 
 static struct frame *make_frame(uint64_t n)
 {
-	struct frame *f = frame_new(&(struct frame_key){.epoch = 1, .sequence = n / 100, .ordinal = n % 100}, FRAME);
+	struct frame *f = frame_new(
+		&(struct frame_key){.epoch = 1, .sequence = n / 100, .ordinal = n % 100}, FRAME);
 
 	ck_assert_ptr_nonnull(f);
 	memset(f->bytes, (int)(n & 0xff), FRAME);
@@ -23,8 +24,8 @@ static void put(struct frame_cache *c, uint64_t n)
 
 static bool has(struct frame_cache *c, uint64_t n)
 {
-	struct frame *f =
-		frame_cache_get(c, &(struct frame_key){.epoch = 1, .sequence = n / 100, .ordinal = n % 100});
+	struct frame *f = frame_cache_get(
+		c, &(struct frame_key){.epoch = 1, .sequence = n / 100, .ordinal = n % 100});
 
 	if (!f)
 		return false;
@@ -69,7 +70,8 @@ START_TEST(limit)
 }
 END_TEST
 
-/* What is read again and again survives a scan ten times as large as the cache, read in small pieces. */
+/* What is read again and again survives a scan ten times as large as the cache, read in small
+ * pieces. */
 START_TEST(scan)
 {
 	struct budget *b = budget_new(64 << 20);

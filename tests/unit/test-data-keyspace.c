@@ -15,9 +15,12 @@ static void expect(struct key k, const char *hex)
 START_TEST(bytes_of_keys)
 {
 	expect(key_inode(1), "000000000000000101");
-	expect(key_dirent(2, 0x1122334455667788, SLICE_STR("ab")), "0000000000000002021122334455667788" "6162");
+	expect(key_dirent(2, 0x1122334455667788, SLICE_STR("ab")),
+		"0000000000000002021122334455667788"
+		"6162");
 	expect(key_dirent(2, 8, (struct slice){0}), "0000000000000002020000000000000008");
-	expect(key_xattr(3, SLICE_STR("user.x")), "000000000000000303" "757365722e78");
+	expect(key_xattr(3, SLICE_STR("user.x")), "000000000000000303"
+						  "757365722e78");
 	expect(key_chunk(INODE_MAX, 5), "0000ffffffffffff040000000000000005");
 	expect(key_segment(1, 2), "00000000000000001000000000000000010000000000000002");
 	expect(key_counter(COUNTER_SETTLED), "00000000000000001103");
@@ -30,7 +33,8 @@ END_TEST
 
 START_TEST(order)
 {
-	struct key a = key_chunk(4, UINT64_MAX), b = key_kind_first(4, KEY_CHUNK + 1), c = key_inode(5);
+	struct key a = key_chunk(4, UINT64_MAX), b = key_kind_first(4, KEY_CHUNK + 1),
+		   c = key_inode(5);
 
 	ck_assert_int_lt(slice_cmp(key_slice(&a), key_slice(&b)), 0);
 	ck_assert_int_lt(slice_cmp(key_slice(&b), key_slice(&c)), 0);
@@ -64,14 +68,16 @@ START_TEST(not_ours)
 	static const char *const bad[] = {
 		"",
 		"00000000000000",
-		"0000000000000001",	       /* no kind */
-		"000000000000000100",	       /* unknown kind */
+		"0000000000000001",   /* no kind */
+		"000000000000000100", /* unknown kind */
 		"000000000000000105",
-		"000000000000000001",	       /* an inode record of inode 0 */
-		"000000000000000110" "00000000000000010000000000000002", /* a segment of inode 1 */
-		"00000000000000010100",	       /* something behind */
-		"0000000000000001040000",      /* chunk number cut */
-		"000000000000000010" "0000000000000001", /* half a place */
+		"000000000000000001", /* an inode record of inode 0 */
+		"000000000000000110"
+		"00000000000000010000000000000002", /* a segment of inode 1 */
+		"00000000000000010100",		    /* something behind */
+		"0000000000000001040000",	    /* chunk number cut */
+		"000000000000000010"
+		"0000000000000001", /* half a place */
 		"00000000000000001101ff",
 	};
 	struct key_parts p;

@@ -81,7 +81,8 @@ static void compare(const struct fixture *x)
 	}
 }
 
-static void write_cells(struct fixture *x, uint32_t offset, uint32_t len, struct cell c, const uint8_t *bytes)
+static void write_cells(
+	struct fixture *x, uint32_t offset, uint32_t len, struct cell c, const uint8_t *bytes)
 {
 	for (uint32_t i = 0; i < len; i++) {
 		c.at = i;
@@ -93,7 +94,8 @@ static void write_cells(struct fixture *x, uint32_t offset, uint32_t len, struct
 
 static void random_step(struct fixture *x, struct rng *rng)
 {
-	uint32_t offset = (uint32_t)rng_below(rng, SPACE), len = (uint32_t)rng_range(rng, 1, SPACE - offset);
+	uint32_t offset = (uint32_t)rng_below(rng, SPACE),
+		 len = (uint32_t)rng_range(rng, 1, SPACE - offset);
 	uint8_t bytes[SPACE];
 
 	if (len > 200 && rng_chance(rng, 3, 4))
@@ -107,7 +109,8 @@ static void random_step(struct fixture *x, struct rng *rng)
 		break;
 	case 1:
 		pieces_put(&x->pieces,
-			&(struct piece){.kind = PIECE_HOLE, .offset = offset, .end = offset + len}, &x->pool);
+			&(struct piece){.kind = PIECE_HOLE, .offset = offset, .end = offset + len},
+			&x->pool);
 		write_cells(x, offset, len, (struct cell){.kind = CELL_HOLE}, NULL);
 		break;
 	case 2: {
@@ -115,7 +118,8 @@ static void random_step(struct fixture *x, struct rng *rng)
 
 		p.extent.ordinal = rng_below(rng, 3);
 		pieces_put(&x->pieces, &p, &x->pool);
-		write_cells(x, offset, len, (struct cell){.kind = CELL_FRAME, .ordinal = p.extent.ordinal}, NULL);
+		write_cells(x, offset, len,
+			(struct cell){.kind = CELL_FRAME, .ordinal = p.extent.ordinal}, NULL);
 		break;
 	}
 	case 3:
@@ -127,8 +131,10 @@ static void random_step(struct fixture *x, struct rng *rng)
 		struct dirty_block *b = block_of(x, bytes, len, len + rng_below(rng, 300));
 
 		pieces_put(&x->pieces,
-			&(struct piece){
-				.kind = PIECE_BYTES, .offset = offset, .end = offset + len, .block = b},
+			&(struct piece){.kind = PIECE_BYTES,
+				.offset = offset,
+				.end = offset + len,
+				.block = b},
 			&x->pool);
 		dirty_block_unref(b);
 		write_cells(x, offset, len, (struct cell){.kind = CELL_BYTES}, bytes);
@@ -169,16 +175,21 @@ START_TEST(for_ever)
 
 	begin(&x);
 	ck_assert_int_eq(piece_pool_fill(&x.pool, 8), 0);
-	pieces_put(&x.pieces, &(struct piece){.kind = PIECE_HOLE, .offset = 100, .end = PIECE_FOREVER}, &x.pool);
-	pieces_put(&x.pieces, &(struct piece){.kind = PIECE_EXTENT, .offset = 1ull << 40, .end = (1ull << 40) + 5},
+	pieces_put(&x.pieces,
+		&(struct piece){.kind = PIECE_HOLE, .offset = 100, .end = PIECE_FOREVER}, &x.pool);
+	pieces_put(&x.pieces,
+		&(struct piece){
+			.kind = PIECE_EXTENT, .offset = 1ull << 40, .end = (1ull << 40) + 5},
 		&x.pool);
 	pieces_check(&x.pieces);
 	ck_assert_uint_eq(x.pieces.n, 3);
 	ck_assert_uint_eq(pieces_find(&x.pieces, UINT64_MAX - 1)->offset, (1ull << 40) + 5);
 	/* Holes that touch are one. */
-	pieces_put(&x.pieces, &(struct piece){.kind = PIECE_HOLE, .offset = 50, .end = 100}, &x.pool);
+	pieces_put(
+		&x.pieces, &(struct piece){.kind = PIECE_HOLE, .offset = 50, .end = 100}, &x.pool);
 	ck_assert_uint_eq(x.pieces.n, 3);
-	pieces_put(&x.pieces, &(struct piece){.kind = PIECE_HOLE, .offset = 0, .end = PIECE_FOREVER}, &x.pool);
+	pieces_put(&x.pieces,
+		&(struct piece){.kind = PIECE_HOLE, .offset = 0, .end = PIECE_FOREVER}, &x.pool);
 	ck_assert_uint_eq(x.pieces.n, 1);
 	end(&x);
 }
@@ -194,13 +205,15 @@ START_TEST(appends_share_a_block)
 	struct dirty_block *b = block_of(&x, line, sizeof(line), 4096);
 
 	ck_assert_int_eq(piece_pool_fill(&x.pool, 2), 0);
-	pieces_put(&x.pieces, &(struct piece){.kind = PIECE_BYTES, .offset = 0, .end = 100, .block = b}, &x.pool);
+	pieces_put(&x.pieces,
+		&(struct piece){.kind = PIECE_BYTES, .offset = 0, .end = 100, .block = b}, &x.pool);
 	for (uint64_t at = 100; at < 4000; at += 100)
 		ck_assert(pieces_grow(&x.pieces, at, line, 100, &x.pool));
 	ck_assert_uint_eq(x.pieces.n, 1);
 	ck_assert(!pieces_grow(&x.pieces, 4000, line, 100, &x.pool)); /* no room */
 	ck_assert(!pieces_grow(&x.pieces, 3900, line, 100, &x.pool)); /* not at its end */
-	/* The tail is overwritten by somebody else: the old piece's end is not the block's any more. */
+	/* The tail is overwritten by somebody else: the old piece's end is not the block's any
+	 * more. */
 	pieces_clear(&x.pieces, 3000, 4000, &x.pool);
 	ck_assert(!pieces_grow(&x.pieces, 3000, line, 10, &x.pool));
 	dirty_block_unref(b);
@@ -224,13 +237,15 @@ START_TEST(many)
 
 		ck_assert_int_eq(piece_pool_fill(&x.pool, 2), 0);
 		pieces_put(&x.pieces,
-			&(struct piece){.kind = PIECE_BYTES, .offset = at, .end = at + 4096, .block = b},
+			&(struct piece){
+				.kind = PIECE_BYTES, .offset = at, .end = at + 4096, .block = b},
 			&x.pool);
 	}
 	dirty_block_unref(b);
 	pieces_check(&x.pieces);
 	ck_assert_uint_gt(x.pieces.n, 80000);
-	/* Far from quadratic: a sorted array that moves its tail, or a list, would take minutes here. */
+	/* Far from quadratic: a sorted array that moves its tail, or a list, would take minutes
+	 * here. */
 	ck_assert_uint_lt(env_now_ns() - began, 20000000000ull);
 	end(&x);
 }

@@ -365,8 +365,7 @@ START_TEST(readers_beside_a_writer)
 	for (uint64_t group = 1; group <= RACE_GROUPS; group++) {
 		struct memtable_group *g = memtable_group_new(race.t, group);
 
-		ck_assert_int_eq(
-			memtable_reserve(g, RACE_KEYS * 22 + 2, RACE_KEYS * 2 + 1), 0);
+		ck_assert_int_eq(memtable_reserve(g, RACE_KEYS * 22 + 2, RACE_KEYS * 2 + 1), 0);
 		if (group % 10 == 0)
 			memtable_range_delete(g, SLICE_STR("k"), SLICE_STR("l"));
 		for (unsigned k = 0; k < RACE_KEYS; k++) {
