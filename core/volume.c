@@ -18,6 +18,9 @@
 #define IDLE_FLUSH_MS 600000
 #define SWEEP_MS 60000
 #define COLLECT_SEGMENTS 32
+#define CLOSING_CHECK_MS 100
+#define CLOSING_ASK_MS 500
+#define CLOSING_DOUBT_MS 1000 /* a holder that does not close is refused within two seconds */
 #define COLLECT_BYTES (64ull << 20)
 
 void volume_config_init(struct volume_config *c)
@@ -220,6 +223,8 @@ static void on_pressure(void *arg, enum budget_class class)
 
 struct waiting_adapter {
 	const struct volume_config *config;
+	const struct identity *me;
+	bool told; /* that the holder is closing */
 };
 
 static void holder_of(const struct claim *c, enum holder_state state, struct volume_holder *ret)
@@ -232,20 +237,48 @@ static void holder_of(const struct claim *c, enum holder_state state, struct vol
 	ret->closing = state == HOLDER_CLOSING;
 }
 
+/* Of a holder on this machine that lives there is nothing to wait for; that it closes is said once.
+ */
 static void on_waiting(void *arg, const struct claim *c, enum holder_state state)
 {
-	const struct volume_config *config = ((struct waiting_adapter *)arg)->config;
+	struct waiting_adapter *a = arg;
+	bool here = strcmp(c->boot_id, a->me->boot_id) == 0;
 	struct volume_holder h;
 
 	holder_of(c, state, &h);
-	if (config->waiting)
-		config->waiting(config->arg, &h);
+	if (!a->config->waiting || a->told || (here && !h.closing))
+		return;
+	a->told = h.closing;
+	a->config->waiting(a->config->arg, &h);
+}
+
+/*
+ * A holder on this machine that was just unmounted is about to close, and may not have been able to
+ * say so in the store yet: its control socket tells at once. Asked again for a moment, because
+ * unmounting returns before the process knows.
+ */
+static bool may_be_closing(struct waiting_adapter *a, const struct claim *holder, uint64_t begun_ms)
+{
+	CLEANUP(free_p) char *answer = NULL;
+	const struct volume_config *c = a->config;
+	uint64_t waited = env_now_ms() - begun_ms;
+
+	if (!c->control_path || strcmp(holder->endpoint, c->control_path) != 0 ||
+		waited > c->patience_ms)
+		return false;
+	if (control_call(holder->endpoint, "closing", CLOSING_ASK_MS, &answer, NULL) < 0)
+		return a->told ||
+		       waited < CLOSING_DOUBT_MS; /* its socket has gone: it is nearly done */
+	if (!strstr(answer, "\"closing\":true"))
+		return waited < CLOSING_DOUBT_MS;
+	on_waiting(a, holder, HOLDER_CLOSING);
+	return true;
 }
 
 static int become_writer(struct volume *v, const struct volume_config *c,
 	struct volume_holder *ret_holder, struct error *err)
 {
-	struct waiting_adapter adapter = {.config = c};
+	struct waiting_adapter adapter = {.config = c, .me = &v->me};
 	struct takeover_options o = {
 		.store = v->store,
 		.keys = v->keys,
@@ -263,6 +296,11 @@ static int become_writer(struct volume *v, const struct volume_config *c,
 	(void)snprintf(o.endpoint, sizeof o.endpoint, "%s", c->control_path ? c->control_path : "");
 	int r = takeover(&o, &t, &holder, err);
 
+	for (uint64_t begun = env_now_ms();
+		r == -EBUSY && may_be_closing(&adapter, &holder, begun);) {
+		env_sleep_ms(CLOSING_CHECK_MS);
+		r = takeover(&o, &t, &holder, err);
+	}
 	if (r == -EBUSY && ret_holder)
 		holder_of(&holder, HOLDER_ALIVE, ret_holder);
 	if (r < 0)
@@ -500,6 +538,7 @@ static int volume_new(const struct volume_config *c, struct volume **ret, struct
 int volume_format(const struct volume_config *c, struct error *err)
 {
 	struct keys_options ko = keys_options_of(c);
+	struct volume_config writer = *c;
 	struct volume *v = NULL;
 	int r = volume_new(c, &v, err);
 
@@ -508,10 +547,14 @@ int volume_format(const struct volume_config *c, struct error *err)
 	r = open_store(v, c, true, err);
 	if (r == 0)
 		r = keys_create(v->store, &ko, &v->keys, err);
-	if (r == 0)
-		r = manifest_create_first(v->store, v->keys, err);
 	(void)volume_release(v, RELEASE_NOTHING, NULL); /* nothing is open that could fail */
-	return r;
+	if (r < 0)
+		return r;
+	/* The first writer makes the root directory; without one a follower would have nothing to
+	 * show. */
+	writer.create = writer.read_only = false;
+	r = volume_open(&writer, &v, NULL, err);
+	return r < 0 ? r : volume_close(v, err);
 }
 
 int volume_open(const struct volume_config *c, struct volume **ret,
@@ -547,6 +590,7 @@ int volume_close(struct volume *v, struct error *err)
 {
 	int r = 0;
 
+	atomic_store(&v->closing, true);
 	if (v->writer && !atomic_load(&v->fenced)) {
 		lease_closing(v->lease);
 		vfs_engine_stop(v->engine);

@@ -36,7 +36,7 @@ struct volume {
 	struct control *control;
 	uint64_t last_group; /* in the log when it was opened */
 
-	_Atomic bool fenced;
+	_Atomic bool fenced, closing;
 
 	/* the flusher's thread only, once it runs */
 	struct state seen;

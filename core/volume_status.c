@@ -184,6 +184,12 @@ static int call_status(struct volume *v, char **ret, struct error *err)
 	return *ret ? 0 : error_set(err, -ENOMEM, "out of memory");
 }
 
+static int call_closing(struct volume *v, char **ret, struct error *err)
+{
+	*ret = strdup(atomic_load(&v->closing) ? "{\"closing\": true}" : "{\"closing\": false}");
+	return *ret ? 0 : error_set(err, -ENOMEM, "out of memory");
+}
+
 static int call_flush(struct volume *v, char **ret, struct error *err)
 {
 	(void)ret;
@@ -209,6 +215,7 @@ int volume_control_call(void *arg, const char *op, char **ret_json, struct error
 		int (*call)(struct volume *v, char **ret, struct error *err);
 	} table[] = {
 		{"status", call_status},
+		{"closing", call_closing},
 		{"flush", call_flush},
 		{"flush-index", call_flush_index},
 		{"maintain", call_maintain},

@@ -75,9 +75,9 @@ static void to_syslog(void *arg, enum diag_level level, const char *component, c
 static void on_waiting(void *arg, const struct volume_holder *h)
 {
 	(void)arg;
-	(void)fprintf(stderr,
-		"zerofs-mount: waiting for process %lld on %s, which is closing the volume\n",
-		(long long)h->pid, h->host);
+	(void)fprintf(stderr, "zerofs-mount: waiting for process %lld on %s, which %s\n",
+		(long long)h->pid, h->host,
+		h->closing ? "is closing the volume" : "holds the volume and may be gone");
 }
 
 static int open_volume(struct program *p, struct error *err)

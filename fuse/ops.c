@@ -9,10 +9,20 @@
 #include <stdio.h>
 #include <sys/sysmacros.h>
 
-static void time_out(const struct call *c, uint64_t *seconds, uint32_t *ns)
+#define PROVISIONAL_MS 1000
+
+static void time_out(uint64_t ms, uint64_t *seconds, uint32_t *ns)
 {
-	*seconds = c->ops->valid_ms / 1000;
-	*ns = (uint32_t)(c->ops->valid_ms % 1000) * 1000000;
+	*seconds = ms / 1000;
+	*ns = (uint32_t)(ms % 1000) * 1000000;
+}
+
+/* Blocks become exact when the group closes, of which the kernel is not told: it had better ask
+ * again. */
+static uint64_t attr_valid_ms(const struct call *c, const struct vfs_attr *a)
+{
+	return a->provisional && c->ops->valid_ms > PROVISIONAL_MS ? PROVISIONAL_MS
+								   : c->ops->valid_ms;
 }
 
 void reply_result(struct call *c, int r)
@@ -59,8 +69,8 @@ void entry_encode(const struct call *c, const struct vfs_attr *a, struct fuse_en
 	memset(out, 0, sizeof *out);
 	out->nodeid = a->inode;
 	out->generation = a->generation;
-	time_out(c, &out->entry_valid, &out->entry_valid_nsec);
-	time_out(c, &out->attr_valid, &out->attr_valid_nsec);
+	time_out(c->ops->valid_ms, &out->entry_valid, &out->entry_valid_nsec);
+	time_out(attr_valid_ms(c, a), &out->attr_valid, &out->attr_valid_nsec);
 	attr_encode(a, &out->attr);
 }
 
@@ -76,7 +86,7 @@ void reply_attr(struct call *c, const struct vfs_attr *a)
 {
 	struct fuse_attr_out out = {0};
 
-	time_out(c, &out.attr_valid, &out.attr_valid_nsec);
+	time_out(attr_valid_ms(c, a), &out.attr_valid, &out.attr_valid_nsec);
 	attr_encode(a, &out.attr);
 	reply_data(c, &out, sizeof out);
 }

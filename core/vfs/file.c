@@ -105,8 +105,11 @@ int engine_open(
 
 	if (r == 0)
 		r = inode_get(e, inode, &i);
-	if (r == 0)
-		r = check_kind(i, flags);
+	if (r < 0)
+		return r;
+	rwlock_rdlock(&i->lock);
+	r = check_kind(i, flags);
+	rwlock_unlock(&i->lock);
 	if (r < 0)
 		return r;
 	if (e->o.read_only && (open_mask(flags) & W_OK))
@@ -138,7 +141,7 @@ int64_t engine_read(struct vfs *v, struct vfs_file *f, uint64_t offset, void *bu
 
 	if (r < 0)
 		return r;
-	if (S_ISDIR(i->mode))
+	if (f->directory)
 		return -EISDIR;
 	if (!handle_readable(f))
 		return -EBADF;
@@ -260,7 +263,7 @@ int64_t engine_write(struct vfs *v, const struct vfs_cred *c, struct vfs_file *f
 
 	if (r < 0)
 		return r;
-	if (S_ISDIR(i->mode))
+	if (f->directory)
 		return -EISDIR;
 	if (!handle_writable(f))
 		return -EBADF;

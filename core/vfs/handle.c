@@ -29,6 +29,7 @@ void handle_install(struct vfs_file *f, struct inode *i)
 	inode_ref(i);
 	atomic_fetch_add(&i->opens, 1);
 	atomic_fetch_add_explicit(&i->engine->open_files, 1, memory_order_relaxed);
+	f->directory = S_ISDIR(i->mode);
 	f->inode = i;
 }
 

@@ -14,6 +14,7 @@
 struct vfs_file {
 	struct inode *inode; /* with a reference */
 	int flags;	     /* O_* of the open */
+	bool directory;	     /* else a regular file */
 	_Atomic bool told;   /* that writing back failed (flush) */
 };
 

@@ -488,6 +488,7 @@ void inode_attr(const struct inode *i, struct vfs_attr *ret)
 		.rdev = i->rdev,
 		.size = S_ISDIR(i->mode) ? 4096 : i->size,
 		.allocated = allocated_bytes(i),
+		.provisional = S_ISREG(i->mode) && data_file_busy(&i->data),
 		.atime = i->atime,
 		.mtime = i->mtime,
 		.ctime = i->ctime,

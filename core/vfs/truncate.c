@@ -169,7 +169,7 @@ int64_t engine_seek(struct vfs *v, struct vfs_file *f, uint64_t offset, int when
 
 	if (r < 0)
 		return r;
-	if (!S_ISREG(i->mode))
+	if (f->directory)
 		return -EINVAL;
 	rwlock_rdlock(&i->lock);
 	size = i->size;

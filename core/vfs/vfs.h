@@ -54,6 +54,7 @@ struct vfs_attr {
 	uint64_t rdev;	    /* as makedev() */
 	uint64_t size;	    /* bytes */
 	uint64_t allocated; /* bytes, a multiple of 512 */
+	bool provisional; /* `allocated` is an estimate until the group of the last change closes */
 	struct timespec atime, mtime, ctime, btime;
 	uint32_t flags;	 /* FLAG_* of docs/format.md: immutable, append-only, no dump, no atime */
 	uint64_t change; /* rises with every change of data or attributes */
