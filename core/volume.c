@@ -491,12 +491,13 @@ static int volume_release(struct volume *v, enum release how, struct error *err)
 	if (v->engine)
 		vfs_engine_stop(v->engine);
 	maintenance_stop(v->maintenance);
+	if (v->data)
+		data_stop(v->data); /* its own jobs join groups, which must be empty when the log
+				       closes */
 	if (v->log)
 		r = log_close(v->log, how != RELEASE_CLEAN || atomic_load(&v->fenced), err);
 	if (v->lease)
 		lease_stop(v->lease, how != RELEASE_ABANDON && r == 0 && !atomic_load(&v->fenced));
-	if (v->data)
-		data_stop(v->data);
 	vfs_engine_free(v->engine); /* inodes hold file state that belongs to data */
 	data_close(v->data);
 	if (v->follower)

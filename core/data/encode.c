@@ -123,27 +123,41 @@ static int add_range_delete(struct encode *x, uint64_t first, uint64_t end)
 
 /* ---- bases ---- */
 
-/* Chunks [first, end) are about to be deleted: what they charged; waits for the store. Not of more
- * than some thousands. */
-static void count_deleted(struct encode *x, uint64_t first, uint64_t end)
+/*
+ * Chunks [first, end) are about to be deleted: what they charged; waits for the store. Not of more
+ * than some thousands, and what cannot be read counts as nothing. 0, or -ENOMEM: nothing was
+ * counted.
+ */
+static int count_deleted(struct encode *x, uint64_t first, uint64_t end)
 {
 	struct key a = key_chunk(x->inode, first), b = key_chunk(x->inode, end);
 	struct index_scan *scan;
 	struct record record;
+	uint64_t charged = 0;
+	int r;
 
-	if (first >= end || x->map->reset ||
-		index_scan_open(x->file->data->o.index, GROUP_NOW, key_slice(&a), key_slice(&b), 0,
-			&scan, NULL) < 0)
-		return;
-	for (unsigned i = 0; i < SCAN_CHUNKS_MAX && index_scan_next(scan, &record, NULL) == 1;
+	if (first >= end || x->map->reset)
+		return 0;
+	r = index_scan_open(
+		x->file->data->o.index, GROUP_NOW, key_slice(&a), key_slice(&b), 0, &scan, NULL);
+	if (r < 0)
+		return r == -ENOMEM ? r : 0;
+	for (unsigned i = 0; i < SCAN_CHUNKS_MAX && (r = index_scan_next(scan, &record, NULL)) == 1;
 		i++) {
 		struct chunk c = {0};
 
-		if (chunk_decode(record.value, true, &c) == 0)
-			x->total -= (int64_t)chunk_allocated(&c);
+		r = chunk_decode(record.value, true, &c);
+		if (r == 0)
+			charged += chunk_allocated(&c);
 		chunk_done(&c);
+		if (r == -ENOMEM)
+			break;
 	}
 	index_scan_close(scan);
+	if (r == -ENOMEM)
+		return r;
+	x->total -= (int64_t)charged;
+	return 0;
 }
 
 static int base_from_cache(
@@ -400,9 +414,10 @@ static int encode_step(struct encode *x, uint64_t *at)
 	if (whole_holes(x, chunk * CHUNK_BYTES, &end)) {
 		int64_t before = x->total;
 
-		count_deleted(
-			x, chunk, end < x->bound ? end : x->bound); /* while they can be read */
-		r = encode_hole(x, chunk, end);
+		/* While they can be read. */
+		r = count_deleted(x, chunk, end < x->bound ? end : x->bound);
+		if (r == 0)
+			r = encode_hole(x, chunk, end);
 		if (r < 0)
 			x->total = before;
 	} else {
