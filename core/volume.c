@@ -539,23 +539,25 @@ static int volume_new(const struct volume_config *c, struct volume **ret, struct
 int volume_format(const struct volume_config *c, struct error *err)
 {
 	struct keys_options ko = keys_options_of(c);
-	struct volume_config writer = *c;
 	struct volume *v = NULL;
 	int r = volume_new(c, &v, err);
 
 	if (r < 0)
 		return r;
+	v->writer = true;
 	r = open_store(v, c, true, err);
 	if (r == 0)
 		r = keys_create(v->store, &ko, &v->keys, err);
-	(void)volume_release(v, RELEASE_NOTHING, NULL); /* nothing is open that could fail */
-	if (r < 0)
-		return r;
-	/* The first writer makes the root directory; without one a follower would have nothing to
-	 * show. */
-	writer.create = writer.read_only = false;
-	r = volume_open(&writer, &v, NULL, err);
-	return r < 0 ? r : volume_close(v, err);
+	if (r == 0) {
+		sodium_bin2hex(v->id, sizeof v->id, keys_volume_id(v->keys), VOLUME_ID_BYTES);
+		/* The first writer makes the root directory; without one a follower would have
+		 * nothing to show. */
+		r = open_writer(v, c, NULL, err);
+	}
+	if (r == 0)
+		return volume_close(v, err);
+	(void)volume_release(v, RELEASE_NOTHING, NULL); /* the first error is the one to tell */
+	return r;
 }
 
 int volume_open(const struct volume_config *c, struct volume **ret,
