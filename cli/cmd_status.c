@@ -8,6 +8,7 @@
 
 #include <inttypes.h>
 #include <jansson.h>
+#include <limits.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -138,7 +139,7 @@ int cmd_umount(struct cli *c)
 	CLEANUP(close_fd_p) int holder = -1;
 	bool mounted = false;
 	struct error e = {0};
-	char path[512];
+	char path[512], real[PATH_MAX];
 	int r = cli_find_holder(c->argv[0], path, sizeof path, &mounted, &e);
 
 	if (r == 0 && !mounted)
@@ -146,7 +147,11 @@ int cmd_umount(struct cli *c)
 			&e, -EINVAL, "%s is not the mount point of a zerofs volume", c->argv[0]);
 	if (r < 0)
 		return cli_fail(c, r, &e);
-	if (control_call(path, "status", STATUS_TIMEOUT_MS, &text, NULL) == 0) {
+	/* By the mount point alone: its address would lead a read-only mount to the writer
+	 * elsewhere. */
+	if (realpath(c->argv[0], real) &&
+		control_path_of_mountpoint(real, path, sizeof path, NULL) == 0 &&
+		control_call(path, "status", STATUS_TIMEOUT_MS, &text, NULL) == 0) {
 		json_t *o = json_loads(text, 0, NULL);
 
 		holder = (int)syscall(

@@ -133,9 +133,15 @@ int cli_find_holder(
 	char real[PATH_MAX], source[PATH_MAX];
 	CLEANUP(free_p) char *url = NULL;
 	bool mounted = realpath(what, real) && mount_source(real, source, sizeof source);
-	int r = store_url_canonical(mounted ? source : what, &url, err);
+	int r;
 
 	if (ret_mountpoint)
 		*ret_mountpoint = mounted;
+	if (mounted) { /* the source may be whatever fsname= said */
+		r = control_path_of_mountpoint(real, ret_path, size, err);
+		if (r < 0 || access(ret_path, F_OK) == 0)
+			return r;
+	}
+	r = store_url_canonical(mounted ? source : what, &url, err);
 	return r < 0 ? r : control_path(url, false, ret_path, size, err);
 }

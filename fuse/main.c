@@ -43,6 +43,8 @@ struct program {
 	char *password;
 	char *url; /* canonical */
 	char state_dir[512], control[512];
+	char by_mountpoint[512]; /* a link to `control` that a mount point leads to, whatever
+				    fsname= says */
 	struct volume *volume;
 	struct mount *mount;
 	struct loop *loop;
@@ -229,11 +231,20 @@ static int serve(struct program *p, struct error *err)
 	if (r < 0)
 		return error_set(err, r, "cannot start serving: %s", strerror(-r));
 	atomic_store(&p->serving, true);
+	if (!p->options.read_only) {
+		(void)unlink(p->by_mountpoint); /* left by a process that died */
+		if (symlink(p->control, p->by_mountpoint) < 0)
+			diag(DIAG_WARNING, "fuse", "cannot make %s: %s", p->by_mountpoint,
+				strerror(errno));
+	}
 	become_daemon(p);
 	r = loop_run(p->loop, err);
 	atomic_store(&p->ending, true);
 	thread_join(&poller);
 	mount_detach(p->mount);
+	if (!p->options.read_only)
+		(void)unlink(
+			p->by_mountpoint); /* it leads nowhere now; the next mount replaces it */
 	/* The signal thread stays until the volume is closed: a second signal must still be heard.
 	 */
 	struct error close_error = {0};
@@ -339,6 +350,9 @@ static int prepare(struct program *p, struct error *err)
 			p->options.mountpoint, strerror(errno));
 	p->options.mountpoint = mountpoint;
 	r = control_path(p->url, !p->options.read_only, p->control, sizeof p->control, err);
+	if (r == 0)
+		r = control_path_of_mountpoint(
+			mountpoint, p->by_mountpoint, sizeof p->by_mountpoint, err);
 	if (r == 0)
 		r = paths_state(p->state_dir, sizeof p->state_dir, err);
 	if (r == 0)

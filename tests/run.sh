@@ -330,10 +330,12 @@ script()
 	local as=() prefix=()
 	[ "$2" = root ] || [ "$(id -u)" != 0 ] || as=(setpriv --reuid "$TEST_USER" --regid "$TEST_USER" --init-groups)
 	[ "$1" != tsan ] || prefix=(setarch -R) # this sanitizer of gcc 12 needs fixed addresses
-	env -u XDG_RUNTIME_DIR -u TMPDIR ZEROFS_BIN="$STAGE/$1" TEST_BIN="$STAGE/$1" \
-		JOURNAL_ROUNDS="${FULL:+40}" FSX_OPERATIONS="${FULL:+30000}" DAMAGE_STEP="${DAMAGE_STEP:-${FULL:+1}}" \
-		TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1 \
-		timeout -k 10 "${SCRIPT_LIMIT:-240}" "${as[@]}" "${prefix[@]}" "$STAGE/shell/$3.sh"
+	( # somewhere that the user may be
+		cd "$STAGE" && env -u XDG_RUNTIME_DIR -u TMPDIR ZEROFS_BIN="$STAGE/$1" TEST_BIN="$STAGE/$1" \
+			JOURNAL_ROUNDS="${FULL:+40}" FSX_OPERATIONS="${FULL:+30000}" DAMAGE_STEP="${DAMAGE_STEP:-${FULL:+1}}" \
+			TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1 \
+			timeout -k 10 "${SCRIPT_LIMIT:-240}" "${as[@]}" "${prefix[@]}" "$STAGE/shell/$3.sh"
+	)
 }
 
 # script_job BUILD USER NAME: the same in the background; the result goes to a file.

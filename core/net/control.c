@@ -68,6 +68,17 @@ int control_path(const char *canonical_url, bool make, char *out, size_t size, s
 	return 0;
 }
 
+int control_path_of_mountpoint(const char *mountpoint, char *out, size_t size, struct error *err)
+{
+	CLEANUP(free_p) char *name = NULL;
+
+	if (asprintf(&name, "mount:%s", mountpoint) < 0) {
+		name = NULL;
+		return error_set(err, -ENOMEM, "out of memory");
+	}
+	return control_path(name, false, out, size, err);
+}
+
 /* Reads up to a newline; the line without it, or NULL at the end, on time-out, on lines that are
  * too long, and when `stop_event` (-1 = none) is readable. */
 static char *read_line(int fd, int stop_event, size_t max, int timeout_ms)

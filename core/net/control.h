@@ -31,6 +31,9 @@ struct control_ops {
  * there that is not ours).
  */
 int control_path(const char *canonical_url, bool make, char *out, size_t size, struct error *err);
+/* Where a mount leaves a link to its socket, by its mount point (an absolute path without links).
+ */
+int control_path_of_mountpoint(const char *mountpoint, char *out, size_t size, struct error *err);
 /* Listens; replaces a socket that nobody listens on. -EADDRINUSE: a process listens there. */
 int control_start(
 	const char *path, const struct control_ops *ops, struct control **ret, struct error *err);
