@@ -23,7 +23,7 @@
  * fewer would make an fsync wait for an unrelated one. Beyond it concurrent fsyncs gather in the
  * next group and share its commit.
  */
-#define GROUPS_IN_FLIGHT_MAX 4
+#define GROUPS_IN_FLIGHT_MAX 8
 /* Bytes under way that show the bandwidth of the store rather than its latency; bytes that make a
  * first estimate; busy time after which older times count half. */
 #define BANDWIDTH_BUSY_BYTES (1u << 20)
