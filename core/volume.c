@@ -307,7 +307,6 @@ static int become_writer(struct volume *v, const struct volume_config *c,
 		return r;
 	v->index = t.index;
 	v->claim = t.claim;
-	v->index_writer = t.writer;
 	v->last_group = t.last_group;
 	r = check_rollback(v, t.manifest->number, t.last_group, err);
 	manifest_unref(t.manifest);

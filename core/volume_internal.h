@@ -25,7 +25,6 @@ struct volume {
 	struct volume_keys *keys;
 	struct identity me;
 	struct claim claim;
-	struct index_writer index_writer;
 	struct index *index; /* of a follower: borrowed from `follower` */
 	struct follower *follower;
 	struct data *data;

@@ -34,6 +34,15 @@ static uint64_t rdev_decode(uint32_t dev)
 	return makedev((dev & 0xfff00) >> 8, (dev & 0xff) | (dev >> 12 & 0xfff00));
 }
 
+/* What a request answers that makes a name: the entry, or why not. */
+static void reply_made(struct call *c, int r, const struct vfs_attr *a)
+{
+	if (r == 0)
+		reply_entry(c, a);
+	else
+		reply_result(c, r);
+}
+
 void req_mknod(struct call *c)
 {
 	struct fuse_mknod_in in;
@@ -47,10 +56,7 @@ void req_mknod(struct call *c)
 	TRY_WITH_GROUPS(c, r,
 		vfs_mknod(c->vfs, &c->cred, c->header.nodeid, name, in.mode, rdev_decode(in.rdev),
 			&a));
-	if (r == 0)
-		reply_entry(c, &a);
-	else
-		reply_result(c, r);
+	reply_made(c, r, &a);
 }
 
 void req_mkdir(struct call *c)
@@ -64,10 +70,7 @@ void req_mkdir(struct call *c)
 	if (!call_args(c, &in, sizeof in) || !call_string(c, &at, &name))
 		return;
 	TRY_WITH_GROUPS(c, r, vfs_mkdir(c->vfs, &c->cred, c->header.nodeid, name, in.mode, &a));
-	if (r == 0)
-		reply_entry(c, &a);
-	else
-		reply_result(c, r);
+	reply_made(c, r, &a);
 }
 
 void req_symlink(struct call *c)
@@ -80,10 +83,7 @@ void req_symlink(struct call *c)
 	if (!call_string(c, &at, &name) || !call_string(c, &at, &target))
 		return;
 	TRY_WITH_GROUPS(c, r, vfs_symlink(c->vfs, &c->cred, c->header.nodeid, name, target, &a));
-	if (r == 0)
-		reply_entry(c, &a);
-	else
-		reply_result(c, r);
+	reply_made(c, r, &a);
 }
 
 void req_link(struct call *c)
@@ -97,10 +97,7 @@ void req_link(struct call *c)
 	if (!call_args(c, &in, sizeof in) || !call_string(c, &at, &name))
 		return;
 	TRY_WITH_GROUPS(c, r, vfs_link(c->vfs, &c->cred, in.oldnodeid, c->header.nodeid, name, &a));
-	if (r == 0)
-		reply_entry(c, &a);
-	else
-		reply_result(c, r);
+	reply_made(c, r, &a);
 }
 
 void req_unlink(struct call *c)
