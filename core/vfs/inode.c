@@ -463,6 +463,13 @@ void inode_table_done(struct vfs_engine *e)
 
 /* ---- what an inode says ---- */
 
+uint64_t inode_allocated(const struct inode *i, int64_t later)
+{
+	int64_t n = (int64_t)i->data.allocated - later;
+
+	return n > 0 ? (uint64_t)n : 0;
+}
+
 static uint64_t allocated_bytes(const struct inode *i)
 {
 	uint64_t n = 0;
@@ -470,11 +477,10 @@ static uint64_t allocated_bytes(const struct inode *i)
 	if (S_ISDIR(i->mode))
 		return 4096;
 	if (S_ISREG(i->mode))
-		/* Programs take a file without blocks for one hole: inline bytes show as sectors.
-		 */
-		n = i->data.is_inline && i->data.allocated < i->size ? i->size : i->data.allocated;
-	if (n > INT64_MAX) /* a truncate was counted by estimate; exact when its group closes */
-		n = 0;
+		n = inode_allocated(i, 0);
+	/* Programs take a file without blocks for one hole: inline bytes show as sectors. */
+	if (S_ISREG(i->mode) && i->data.is_inline && n < i->size)
+		n = i->size;
 	return (n + 511) & ~511ull;
 }
 
@@ -543,7 +549,7 @@ static struct inode_record record_of(const struct inode *i)
 	};
 
 	if (S_ISREG(i->mode)) {
-		r.allocated = i->data.allocated;
+		r.allocated = inode_allocated(i, 0);
 		if (i->data.is_inline) {
 			assert(i->data.inline_len == i->size);
 			r.inline_data = SLICE(i->data.inline_bytes, i->data.inline_len);

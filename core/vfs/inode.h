@@ -58,8 +58,8 @@ struct inode {
 	/* guarded by lock, the list by groups_lock: encoded on touch into a group that is still
 	 * closing */
 	struct list touched;
-	int64_t moved;		/* sum of what operations did to data.allocated */
-	int64_t touched_offset; /* data.allocated - moved when it was encoded */
+	int64_t moved;	       /* sum of what operations did to data.allocated */
+	int64_t touched_moved; /* `moved` when it was encoded */
 };
 
 /* Bits of `change` that count within a group. A loaded inode takes the highest, so that `change`
@@ -109,6 +109,9 @@ int inode_insert(struct inode *i, uint64_t number);
 
 /* Lock held at least shared. */
 void inode_attr(const struct inode *i, struct vfs_attr *ret);
+/* What data says that is allocated, less `later` bytes. The count is exact when a group has been
+ * encoded and by estimate before; where that falls below 0 this says 0. */
+uint64_t inode_allocated(const struct inode *i, int64_t later);
 struct perm_node inode_perm(const struct inode *i);
 /* Index bytes that encoding may take, key included, when inline data grow to `inline_len` at most.
  */

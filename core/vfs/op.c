@@ -127,11 +127,6 @@ void op_forget(struct inode *i)
 	leave_list(i);
 }
 
-int64_t op_correction(const struct inode *i)
-{
-	return (int64_t)i->data.allocated - i->moved - i->touched_offset;
-}
-
 /* Encode on touch; the close of that group looks at the file again when its bytes have been
  * encoded. */
 static void encode_older(struct inode *i)
@@ -140,7 +135,7 @@ static void encode_older(struct inode *i)
 
 	if (S_ISREG(i->mode) && data_file_busy(&i->data)) {
 		inode_ref(i);
-		i->touched_offset = (int64_t)i->data.allocated - i->moved;
+		i->touched_moved = i->moved;
 		MUTEX_GUARD(&i->engine->groups_lock);
 		assert(list_empty(&i->touched));
 		list_push_back(&gi->touched, &i->touched);

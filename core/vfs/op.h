@@ -97,8 +97,6 @@ void op_drop(struct op *op, struct inode *i, struct data_reserve *r);
 
 /* The same without encoding it: the change will not be stored with this group. */
 void op_forget(struct inode *i);
-/* How much `i->data.allocated` moved otherwise than by operations since it was encoded on touch. */
-int64_t op_correction(const struct inode *i);
 /* The vfs's part of a group, with groups_lock not held; NULL when nothing was changed in it. */
 struct group_inodes *op_group_members(struct group *g);
 /* Encodes one inode that its group's list holds and takes it out of it. Lock held exclusively.

@@ -8,6 +8,7 @@
 #include "core/base/cleanup.h"
 #include "core/vfs/op.h"
 
+#include <assert.h>
 #include <stdlib.h>
 
 static struct inode *inode_of_file(struct file_data *f)
@@ -65,22 +66,25 @@ static struct inode *pop_touched(struct vfs_engine *e, struct group_inodes *gi)
 }
 
 /*
- * A record that was encoded on touch: when its chunks were encoded, data found that a range had
- * been counted wrongly, and booked that in this group. So the record says it too.
+ * A record that was encoded on touch: when its chunks were encoded, data found what had been
+ * counted wrongly, and booked that in this group. So the record says it too. 0, -ENOMEM.
  */
-static int correct(struct inode *i, struct index_group *records, int64_t by)
+static int correct(struct inode *i, struct index_group *records, uint64_t allocated)
 {
 	CLEANUP(free_p) uint8_t *bytes = NULL;
 	struct key k = key_inode(i->number);
 	struct inode_record record;
 	struct slice value;
 	size_t bound, len;
+	int r;
 
 	if (index_group_find(records, key_slice(&k), &value) != RECORD_PUT)
 		return 0;
-	if (inode_record_decode(value, &record) < 0)
-		return 0; /* it is our own encoding */
-	record.allocated += (uint64_t)by;
+	r = inode_record_decode(value, &record);
+	assert(r == 0); /* it is our own encoding */
+	if (record.allocated == allocated)
+		return 0;
+	record.allocated = allocated;
 	bound = inode_record_bound(record.inline_data.len, record.symlink.len, record.tags.len);
 	bytes = malloc(bound);
 	if (!bytes || index_reserve(records, k.len + bound, 1) < 0)
@@ -96,12 +100,12 @@ static void correct_touched(struct vfs_engine *e, struct group *g, struct group_
 	struct inode *i;
 
 	while ((i = pop_touched(e, gi))) {
-		int64_t by;
+		uint64_t allocated;
 
 		rwlock_rdlock(&i->lock);
-		by = op_correction(i);
+		allocated = inode_allocated(i, i->moved - i->touched_moved);
 		rwlock_unlock(&i->lock);
-		while (by && correct(i, group_records(g), by) < 0)
+		while (correct(i, group_records(g), allocated) < 0)
 			env_sleep_ms(RETRY_MS);
 		inode_unref(i);
 	}
