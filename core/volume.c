@@ -528,6 +528,7 @@ static int volume_new(const struct volume_config *c, struct volume **ret, struct
 		free(v);
 		return error_set(err, -ENOMEM, "out of memory");
 	}
+	v->memory = c->memory;
 	v->writer = !c->read_only;
 	v->opened_ns = env_now_ns();
 	identity_of_process(&v->me);
@@ -650,6 +651,24 @@ int volume_maintain(struct volume *v, struct error *err)
 	if (r == 0)
 		r = maintenance_sweep(v->maintenance, err);
 	return r < 0 ? r : 0;
+}
+
+/* What stays of the budget when nobody asks for anything. No inode: they are small and lie
+ * scattered, so that a few of them would keep most of their pages. */
+#define TRIM_FRAMES_SHARE 32
+#define TRIM_BLOCKS_SHARE 32
+/* Memtables above this share of the budget are worth a table. */
+#define TRIM_MEMTABLE_SHARE 64
+
+void volume_trim(struct volume *v)
+{
+	struct error e = {0};
+
+	if (v->writer && index_memtable_bytes(v->index) > v->memory / TRIM_MEMTABLE_SHARE)
+		(void)maintenance_flush(v->maintenance, &e); /* the flusher repeats it */
+	data_trim(v->data, v->memory / TRIM_FRAMES_SHARE);
+	index_trim(v->index, v->memory / TRIM_BLOCKS_SHARE);
+	vfs_engine_trim(v->engine, 0);
 }
 
 int volume_poll(struct volume *v, struct error *err)

@@ -102,6 +102,9 @@ int volume_maintain(struct volume *v, struct error *err);
 int volume_poll(struct volume *v, struct error *err);
 /* Status as a JSON object, a new string; keys are documented in zerofs(1). NULL on ENOMEM. */
 char *volume_status_json(struct volume *v);
+/* Gives back memory that only makes later reads faster; a part of the caches stays. For a program
+ * that has been idle for a while. Writes memtables to tables when they are worth one. */
+void volume_trim(struct volume *v);
 /* Makes waiting calls fail soon: for a shutdown that must not wait for a store that hangs. */
 void volume_cancel(struct volume *v);
 /* Checks the whole volume; prints findings through `finding`. Returns the count of findings, or a

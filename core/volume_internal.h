@@ -18,7 +18,7 @@ struct volume {
 	char id[33];
 	char *state_dir;
 	bool writer, accept_rollback;
-	uint64_t opened_ns;
+	uint64_t opened_ns, memory; /* memory: bytes, of the whole process */
 	struct store_stack stack;
 	struct store *store; /* the top of the stack, or the caller's own */
 	struct budget *budget;

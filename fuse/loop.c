@@ -35,7 +35,8 @@ struct loop_thread {
 	uint8_t *in, *out;
 	bool waiting; /* owner thread only: this request has waited inside core */
 	bool used_much;
-	_Atomic bool live; /* `id` is valid */
+	_Atomic uint64_t served; /* written by the owner thread only */
+	_Atomic bool live;	 /* `id` is valid */
 	pthread_t id;
 };
 
@@ -153,6 +154,8 @@ static void serve_one(struct loop_thread *t, size_t len)
 
 	t->waiting = false;
 	env_set_blocking_hook(&hook);
+	atomic_store_explicit(&t->served,
+		atomic_load_explicit(&t->served, memory_order_relaxed) + 1, memory_order_relaxed);
 	l->o.handle(l->o.arg, &r);
 	env_set_blocking_hook(NULL);
 	t->used_much |= len > KEPT_BYTES || r.replied > KEPT_BYTES;
@@ -286,6 +289,15 @@ int loop_run(struct loop *l, struct error *err)
 	int r = atomic_load(&l->result);
 
 	return r < 0 ? error_set(err, r, "reading from /dev/fuse failed: %s", strerror(-r)) : 0;
+}
+
+uint64_t loop_served(const struct loop *l)
+{
+	uint64_t n = 0;
+
+	for (unsigned i = 0; i < l->o.max_threads; i++)
+		n += atomic_load_explicit(&l->threads[i].served, memory_order_relaxed);
+	return n;
 }
 
 void loop_stop(struct loop *l)

@@ -43,6 +43,8 @@ int loop_new(const struct loop_options *o, struct loop **ret);
 int loop_run(struct loop *l, struct error *err);
 /* Ends loop_run soon; requests under way are finished. From any thread. */
 void loop_stop(struct loop *l);
+/* Requests that threads have begun to serve so far. From any thread. */
+uint64_t loop_served(const struct loop *l);
 void loop_free(struct loop *l);
 
 /*

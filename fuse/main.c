@@ -16,6 +16,7 @@
 #include "core/store/url.h"
 #include "core/vfs/vfs.h"
 #include "core/volume.h"
+#include "fuse/idle.h"
 #include "fuse/loop.h"
 #include "fuse/mount.h"
 #include "fuse/ops.h"
@@ -220,6 +221,7 @@ static int serve(struct program *p, struct error *err)
 		.arg = &p->ops,
 	};
 	struct thread poller = {0};
+	struct idle idle = {0};
 
 	p->ops.vfs = volume_vfs(p->volume);
 	p->ops.keep_pages = volume_is_writer(p->volume);
@@ -228,6 +230,8 @@ static int serve(struct program *p, struct error *err)
 
 	if (r == 0 && !p->ops.keep_pages)
 		r = thread_start(&poller, "follow", poll_thread, p);
+	if (r == 0)
+		r = idle_start(&idle, p->loop, p->volume);
 	if (r < 0)
 		return error_set(err, r, "cannot start serving: %s", strerror(-r));
 	atomic_store(&p->serving, true);
@@ -241,6 +245,7 @@ static int serve(struct program *p, struct error *err)
 	r = loop_run(p->loop, err);
 	atomic_store(&p->ending, true);
 	thread_join(&poller);
+	idle_stop(&idle);
 	mount_detach(p->mount);
 	if (!p->options.read_only)
 		(void)unlink(

@@ -117,6 +117,14 @@ void data_invalidate(struct data *d)
 	atomic_fetch_add(&d->generation, 1);
 }
 
+void data_trim(struct data *d, uint64_t keep)
+{
+	uint64_t have = frame_cache_bytes(d->frames);
+
+	if (have > keep)
+		frame_cache_shrink(d->frames, have - keep);
+}
+
 void data_stats(struct data *d, struct data_stats *ret)
 {
 	*ret = (struct data_stats){

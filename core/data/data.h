@@ -140,11 +140,11 @@ int data_read(struct file_data *f, uint64_t view, uint64_t offset, size_t len, u
 /* SEEK_DATA / SEEK_HOLE at or after `offset` in a file of `size`. (0) -ENXIO as lseek. */
 int data_seek(struct file_data *f, uint64_t size, uint64_t offset, bool hole, uint64_t *ret,
 	struct error *err);
-
 struct data_stats {
 	uint64_t dirty_bytes, frames_sealed, plain_sealed, bytes_sealed, frame_hits, frame_misses,
 		gets, get_bytes;
 };
 void data_stats(struct data *d, struct data_stats *ret);
+void data_trim(struct data *d, uint64_t keep); /* leaves `keep` bytes of cached frames */
 
 #endif

@@ -398,6 +398,21 @@ void block_cache_counts(struct block_cache *c, uint64_t *ret_hits, uint64_t *ret
 	}
 }
 
+void block_cache_shrink(struct block_cache *c, uint64_t bytes)
+{
+	uint64_t each = bytes / SHARDS + 1;
+
+	for (int i = 0; i < SHARDS; i++) {
+		struct shard *s = &c->shards[i];
+
+		MUTEX_GUARD(&s->lock);
+		uint64_t had = s->bytes;
+
+		while (had - s->bytes < each && evict_locked(c, s))
+			;
+	}
+}
+
 uint64_t block_cache_bytes(struct block_cache *c)
 {
 	uint64_t bytes = 0;

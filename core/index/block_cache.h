@@ -47,6 +47,9 @@ struct block *block_ref(struct block *b);
 void block_unref(struct block *b); /* NULL is fine */
 
 void block_cache_counts(struct block_cache *c, uint64_t *ret_hits, uint64_t *ret_misses);
+/* Evicts until `bytes` have been given back or nothing is left; blocks that readers hold stay
+ * theirs. */
+void block_cache_shrink(struct block_cache *c, uint64_t bytes);
 uint64_t block_cache_bytes(struct block_cache *c);
 
 #endif

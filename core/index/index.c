@@ -307,3 +307,11 @@ void index_stats(struct index *ix, struct index_stats *ret)
 	block_cache_counts(ix->cache, &s.block_hits, &s.block_misses);
 	*ret = s;
 }
+
+void index_trim(struct index *ix, uint64_t keep)
+{
+	uint64_t have = block_cache_bytes(ix->cache);
+
+	if (have > keep)
+		block_cache_shrink(ix->cache, have - keep);
+}

@@ -139,5 +139,7 @@ struct index_stats {
 	uint64_t throttled_max_ms;
 };
 void index_stats(struct index *ix, struct index_stats *ret);
+/* Keeps no more than `keep` bytes of blocks in memory, those that were used most. */
+void index_trim(struct index *ix, uint64_t keep);
 
 #endif

@@ -243,6 +243,11 @@ void vfs_engine_refresh(struct vfs_engine *e)
 	inode_table_refresh(e);
 }
 
+void vfs_engine_trim(struct vfs_engine *e, uint64_t keep)
+{
+	inode_table_trim(e, keep);
+}
+
 void vfs_engine_stop(struct vfs_engine *e)
 {
 	if (!e->log)

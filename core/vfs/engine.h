@@ -33,6 +33,8 @@ int vfs_engine_start(struct vfs_engine *e, struct data *d, struct log *l, uint32
 struct vfs *vfs_engine_vfs(struct vfs_engine *e);
 /* A follower's view moved: forget cached inodes that nobody has open, reread the others. */
 void vfs_engine_refresh(struct vfs_engine *e);
+/* Keeps no more than `keep` bytes of inodes in memory that nobody uses. */
+void vfs_engine_trim(struct vfs_engine *e, uint64_t keep);
 /* All files must have been released; before log_close. */
 void vfs_engine_stop(struct vfs_engine *e);
 /* After log_close, before data_close (the files of data end with their inodes). NULL is fine. */

@@ -179,6 +179,24 @@ static void admit(struct inode *i)
 	destroy_all(&victims);
 }
 
+void inode_table_trim(struct vfs_engine *e, uint64_t keep)
+{
+	for (size_t n = 0; n < INODE_SHARDS; n++) {
+		struct inode_shard *s = &e->table.shards[n];
+		struct list victims = LIST_INIT(victims);
+
+		mutex_lock(&s->lock);
+		/* Twice round at most: what was used lately goes in the second. */
+		for (size_t left = 2 * s->map.count / EVICT_STEPS + 1; left; left--) {
+			if (atomic_load_explicit(&e->table.bytes, memory_order_relaxed) <= keep)
+				break;
+			evict_locked(s, EVICT_STEPS, &victims);
+		}
+		mutex_unlock(&s->lock);
+		destroy_all(&victims);
+	}
+}
+
 /* ---- loading ---- */
 
 /* What needs no memory. */

@@ -84,6 +84,8 @@ struct inode_table {
 void inode_table_init(struct inode_table *t, uint64_t limit_bytes);
 /* Nobody uses an inode any more; what was changed and not encoded is lost. */
 void inode_table_done(struct vfs_engine *e);
+/* Evicts inodes that nobody holds until the table has `keep` bytes or each was looked at. */
+void inode_table_trim(struct vfs_engine *e, uint64_t keep);
 /* A follower's view moved: drops what nobody holds, reads the others again. Waits for the store. */
 void inode_table_refresh(struct vfs_engine *e);
 

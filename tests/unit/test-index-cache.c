@@ -60,6 +60,30 @@ START_TEST(bounded)
 }
 END_TEST
 
+/* Shrinking gives back what it is asked for; nothing is lost but time. */
+START_TEST(shrinks)
+{
+	struct budget *budget = budget_new(1 << 20);
+	struct block_cache *c = block_cache_new(budget, 100000);
+
+	for (uint64_t i = 0; i < 60; i++)
+		(void)use(c, i);
+	uint64_t had = block_cache_bytes(c);
+
+	ck_assert_uint_gt(had, 50000);
+	block_cache_shrink(c, had / 2);
+	ck_assert_uint_le(block_cache_bytes(c), had - had / 2);
+	ck_assert_uint_gt(block_cache_bytes(c), had / 8);
+	block_cache_shrink(c, UINT64_MAX - 1);
+	ck_assert_uint_eq(block_cache_bytes(c), 0);
+	ck_assert_uint_eq(budget_used(budget, BUDGET_CACHE), 0);
+	for (uint64_t i = 0; i < 60; i++)
+		(void)use(c, i);
+	block_cache_free(c);
+	budget_free(budget);
+}
+END_TEST
+
 /* Blocks that are used again and again survive a scan of ten times the cache. */
 START_TEST(scan_resistant)
 {
@@ -190,6 +214,7 @@ static TCase *make(void)
 	TCase *t = tcase_create("cache");
 
 	tcase_add_test(t, bounded);
+	tcase_add_test(t, shrinks);
 	tcase_add_test(t, scan_resistant);
 	tcase_add_test(t, crowded);
 	tcase_add_test(t, held);

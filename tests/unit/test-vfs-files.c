@@ -575,6 +575,44 @@ START_TEST(test_small_cache)
 }
 END_TEST
 
+/* What an idle program gives back: everything that is cached can go, and comes back when it is
+ * asked for. */
+START_TEST(test_trim)
+{
+	static uint8_t bytes[200000], back[200000];
+	struct vfs_file *held = create_at(VFS_ROOT, "held", NULL), *f;
+	uint64_t inodes[100];
+	struct vfs_engine_stats st;
+	char name[32];
+
+	memset(bytes, 'x', sizeof(bytes));
+	ck_assert_int_eq(write_at(held, 0, bytes, sizeof(bytes)), (int64_t)sizeof(bytes));
+	for (int i = 0; i < 100; i++) {
+		snprintf(name, sizeof(name), "f%d", i);
+		inodes[i] = file_at(VFS_ROOT, name);
+	}
+	small_volume_maintain(v);
+	ck_assert_int_eq(vfs_read(v->vfs, held, 0, back, sizeof(back)), (int64_t)sizeof(back));
+	ck_assert_uint_gt(budget_used(v->budget, BUDGET_CACHE), sizeof(bytes));
+	index_trim(v->index, 0);
+	data_trim(v->data, 0);
+	vfs_engine_trim(v->engine, 0);
+	vfs_engine_stats(v->engine, &st);
+	ck_assert_uint_le(st.inodes_cached, 2); /* "held", and the root while somebody looks */
+	ck_assert_uint_lt(budget_used(v->budget, BUDGET_CACHE), sizeof(bytes) / 4);
+	for (int i = 0; i < 100; i++) {
+		snprintf(name, sizeof(name), "f%d", i);
+		ck_assert_uint_eq(lookup(VFS_ROOT, name), inodes[i]);
+	}
+	OK(vfs_open(v->vfs, &test_root, lookup(VFS_ROOT, "held"), O_RDONLY, &f));
+	memset(back, 0, sizeof(back));
+	ck_assert_int_eq(vfs_read(v->vfs, f, 0, back, sizeof(back)), (int64_t)sizeof(back));
+	ck_assert_mem_eq(back, bytes, sizeof(bytes));
+	vfs_release(v->vfs, f);
+	vfs_release(v->vfs, held);
+}
+END_TEST
+
 static void add(TCase *t)
 {
 	tcase_add_test(t, test_read_write);
@@ -592,6 +630,7 @@ static void add(TCase *t)
 	tcase_add_test(t, test_maintained);
 	tcase_add_test(t, test_quota);
 	tcase_add_test(t, test_small_cache);
+	tcase_add_test(t, test_trim);
 }
 
 int main(void)
