@@ -266,7 +266,7 @@ class Memory(Workload):
         "fresh": ("just mounted", "MiB"),
         "small_files": ("peak, while files were created by two threads", "MiB"),
         "stream": ("peak, while a file was written and read", "MiB"),
-        "idle": ("40 idle seconds after that", "MiB"),
+        "idle": ("60 idle seconds after that", "MiB"),
         "idle_cpu": ("CPU of the daemon in those seconds", "ms"),
     }
 
@@ -287,7 +287,7 @@ class Memory(Workload):
         if isinstance(subject, Zerofs):
             subject.flush()
         before = subject.cpu()
-        time.sleep(40)
+        time.sleep(60)
         found["idle"] = subject.memory()[1] / MIB
         found["idle_cpu"] = (subject.cpu() - before) * 1e3
         return found
