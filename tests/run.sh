@@ -18,7 +18,8 @@ usage()
 	cat <<END
 Usage: tests/run.sh [--full] [--bench] [--kernel] [--seeds N] [--only PART]...
 
-  --full       longer: ten times as many simulated histories, fuzzing, crashes
+  --full       longer: ten times as many simulated histories, fuzzing, crashes; databases, a kernel build and stress-ng
+               in the mount
   --bench      measure as well (tests/bench)
   --kernel     the kernel's own NFS, 9P and NBD clients as well
   --seeds N    simulate N fresh histories, however long it takes
@@ -135,12 +136,13 @@ wanted()
 
 PACKAGES='gcc libc6-dev clang clang-format libclang-rt-14-dev meson ninja-build pkg-config libfuse3-dev fuse3 libsodium-dev
 libssl-dev liblz4-dev libzstd-dev libjansson-dev check git sqlite3 python3 perl util-linux procps'
+PACKAGES_FULL='postgresql stress-ng linux-source make bc flex bison xz-utils libelf-dev'
 
 install_packages()
 {
 	local missing='' sudo='' p
 	command -v apt-get >/dev/null || return 0 # another system: meson says what is missing
-	for p in $PACKAGES; do
+	for p in $PACKAGES ${FULL:+$PACKAGES_FULL}; do
 		dpkg-query -W -f '${Status}' "$p" 2>/dev/null | grep -q 'ok installed' || missing="$missing $p"
 	done
 	[ -n "$missing" ] || return 0
@@ -327,14 +329,15 @@ stage()
 # script BUILD USER NAME: runs one in its own session, so that nothing of it remains.
 script()
 {
-	local as=() prefix=()
+	local as=() prefix=() limit=${SCRIPT_LIMIT:-240}
+	[ -z "$FULL" ] || limit=3600
 	[ "$2" = root ] || [ "$(id -u)" != 0 ] || as=(setpriv --reuid "$TEST_USER" --regid "$TEST_USER" --init-groups)
 	[ "$1" != tsan ] || prefix=(setarch -R) # this sanitizer of gcc 12 needs fixed addresses
 	( # somewhere that the user may be
 		cd "$STAGE" && env -u XDG_RUNTIME_DIR -u TMPDIR ZEROFS_BIN="$STAGE/$1" TEST_BIN="$STAGE/$1" \
 			JOURNAL_ROUNDS="${FULL:+40}" FSX_OPERATIONS="${FULL:+30000}" DAMAGE_STEP="${DAMAGE_STEP:-${FULL:+1}}" \
 			TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1 \
-			timeout -k 10 "${SCRIPT_LIMIT:-240}" "${as[@]}" "${prefix[@]}" "$STAGE/shell/$3.sh"
+			timeout -k 10 "$limit" "${as[@]}" "${prefix[@]}" "$STAGE/shell/$3.sh"
 	)
 }
 
@@ -379,7 +382,10 @@ part_mount()
 	}
 	for f in tests/shell/*.sh; do
 		f=${f##*/}
-		[ "$f" = functions.sh ] || all+=("${f%.sh}")
+		[ "$f" != functions.sh ] || continue
+		# Databases, builds and stress of other people take minutes and packages of their own.
+		[ -n "$FULL" ] || ! grep -q '^# long: ' "tests/shell/$f" || continue
+		all+=("${f%.sh}")
 	done
 	scripts release "${all[@]}"
 }
