@@ -3,8 +3,10 @@
 #include "core/vfs/attr.h"
 #include "core/base/cleanup.h"
 #include "core/vfs/handle.h"
+#include "core/vfs/inode_acl.h"
 #include "core/vfs/op.h"
 #include "core/vfs/truncate.h"
+#include "core/vfs/xattr.h"
 
 #include <unistd.h>
 
@@ -36,7 +38,7 @@ int engine_access(struct vfs *v, const struct vfs_cred *c, uint64_t inode, int m
 	struct vfs_engine *e = engine_of(v);
 	CLEANUP(inode_unref_p) struct inode *i = NULL;
 	struct perm_node n;
-	int r = engine_enter(e);
+	int granted, r = engine_enter(e);
 
 	if (r == 0)
 		r = inode_get(e, inode, &i);
@@ -44,6 +46,7 @@ int engine_access(struct vfs *v, const struct vfs_cred *c, uint64_t inode, int m
 		return r;
 	rwlock_rdlock(&i->lock);
 	n = inode_perm(i);
+	granted = perm_check(c, &n, mask & (R_OK | W_OK | X_OK));
 	r = handle_alive(i) ? 0 : -ESTALE;
 	rwlock_unlock(&i->lock);
 	if (r < 0)
@@ -52,7 +55,7 @@ int engine_access(struct vfs *v, const struct vfs_cred *c, uint64_t inode, int m
 		return -EROFS;
 	if ((mask & W_OK) && (n.flags & INODE_FLAG_IMMUTABLE))
 		return -EPERM;
-	return perm_check(c, &n, mask & (R_OK | W_OK | X_OK));
+	return granted;
 }
 
 int engine_readlink(struct vfs *v, const struct vfs_cred *c, uint64_t inode, struct buf *out)
@@ -129,11 +132,20 @@ static void apply_owner(struct inode *i, const struct change *ch)
 		i->gid = ch->in->gid;
 	if ((ch->set & (VFS_SET_UID | VFS_SET_GID)) && !S_ISDIR(i->mode))
 		i->mode = perm_kill_setid(i->mode);
-	if (ch->set & VFS_SET_MODE)
+	if (ch->set & VFS_SET_MODE) {
 		i->mode = (i->mode & S_IFMT) |
 			  (perm_chmod_mode(ch->cred, i->gid, ch->in->mode) & 07777);
+		inode_acl_chmod(i);
+	}
 	if ((ch->set & VFS_SET_KILL_PRIV) && S_ISREG(i->mode))
 		i->mode = perm_kill_setid(i->mode);
+}
+
+/* Whether capabilities of the file do not survive it. */
+static bool drops_capability(const struct inode *i, unsigned set)
+{
+	return !S_ISDIR(i->mode) &&
+	       (set & (VFS_SET_UID | VFS_SET_GID | VFS_SET_SIZE | VFS_SET_KILL_PRIV));
 }
 
 static void apply_times(struct op *op, struct inode *i, const struct change *ch)
@@ -154,6 +166,8 @@ static void apply_times(struct op *op, struct inode *i, const struct change *ch)
 static void apply_change(struct op *op, struct inode *i, struct change *ch)
 {
 	apply_owner(i, ch);
+	if (drops_capability(i, ch->set))
+		xattr_drop_capability(op, i);
 	if (ch->set & VFS_SET_SIZE) {
 		truncate_apply(op, i, ch->in->size, TAKE(ch->reserve));
 		i->mtime = op->now;
@@ -181,7 +195,7 @@ static int change_inode(
 		r = may_change(i, ch);
 	}
 	if (r == 0 && ch->set)
-		r = op_join(&op, 0, 0);
+		r = op_join(&op, xattr_capability_records(i), xattr_capability_bytes(i));
 	if (r == 0 && ch->set)
 		apply_change(&op, i, ch);
 	if (r == 0)

@@ -23,6 +23,7 @@ struct check {
 	struct error *err;
 	struct check_inode *inodes; /* rising numbers */
 	size_t n, cap;
+	uint64_t xattr_bytes; /* of names and values, which the usage counter has too */
 };
 
 /* Tells one finding. */

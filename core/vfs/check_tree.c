@@ -168,6 +168,8 @@ static int collect_record(struct collecting *w, const struct record *rec)
 		collect_entry(w, rec, &k);
 	else if (k.kind == KEY_CHUNK)
 		return collect_chunk(w, rec, &k);
+	else if (k.kind == KEY_XATTR)
+		w->c->xattr_bytes += k.name.len + rec->value.len;
 	return 0;
 }
 

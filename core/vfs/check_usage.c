@@ -80,7 +80,7 @@ static int check_usage(struct check *c)
 {
 	CLEANUP(buf_done) struct buf value = BUF_INIT;
 	struct usage_record u = {0};
-	int64_t bytes = 0;
+	int64_t bytes = (int64_t)c->xattr_bytes;
 	int r = read_counter(c, COUNTER_USAGE, &value);
 
 	if (r < 0)

@@ -3,6 +3,7 @@
  * made. */
 #include "core/base/cleanup.h"
 #include "core/vfs/handle.h"
+#include "core/vfs/inode_acl.h"
 #include "core/vfs/lookup.h"
 #include "core/vfs/op.h"
 
@@ -92,6 +93,9 @@ static int attempt_make(struct op *op, struct inode *dir, const struct vfs_cred 
 	i->uid = c->uid;
 	i->gid = perm_new_gid(c, &n);
 	i->mode = perm_new_mode(c, &n, t->mode);
+	r = inode_acl_inherit(dir, c->umask, i);
+	if (r < 0)
+		return r;
 	i->parent = S_ISDIR(i->mode) ? dir->number : 0;
 	r = alloc_take(&op->engine->alloc, &dir->run, &number);
 	if (r == 0)
@@ -121,7 +125,9 @@ static int make(struct vfs_engine *e, const struct vfs_cred *c, struct inode *di
 	for (unsigned attempt = 0; r == 0; attempt++) {
 		r = lookup_child(dir, name, &slot, &existing);
 		if (r == 0)
-			r = existing ? -EEXIST : attempt_make(&op, dir, c, &slot, i, t);
+			r = existing ? -EEXIST : inode_acl_prepare(dir, i);
+		if (r == 0)
+			r = attempt_make(&op, dir, c, &slot, i, t);
 		if (r != -EAGAIN || op.fresh)
 			break;
 		op_unlock(&op);

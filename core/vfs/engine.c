@@ -11,7 +11,7 @@
 
 #define ROOT_MODE (S_IFDIR | 0755)
 
-/* Extended attributes, locks, unnamed files and shared extents have no implementation here yet:
+/* Locks, unnamed files and shared extents have no implementation here yet:
  * -EOPNOTSUPP. */
 static const struct vfs_ops engine_ops = {
 	.lookup = engine_lookup,
@@ -37,6 +37,10 @@ static const struct vfs_ops engine_ops = {
 	.fallocate = engine_fallocate,
 	.seek = engine_seek,
 	.readdir = engine_readdir,
+	.getxattr = engine_getxattr,
+	.setxattr = engine_setxattr,
+	.listxattr = engine_listxattr,
+	.removexattr = engine_removexattr,
 	.sync = engine_sync,
 };
 

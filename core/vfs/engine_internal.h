@@ -90,6 +90,12 @@ int engine_fallocate(struct vfs *v, const struct vfs_cred *c, struct vfs_file *f
 int64_t engine_seek(struct vfs *v, struct vfs_file *f, uint64_t offset, int whence);
 int engine_readdir(struct vfs *v, const struct vfs_cred *c, struct vfs_file *f, uint64_t cookie,
 	bool with_attr, vfs_emit_fn *emit, void *arg);
+int engine_getxattr(struct vfs *v, const struct vfs_cred *c, uint64_t inode, struct slice name,
+	struct buf *out);
+int engine_setxattr(struct vfs *v, const struct vfs_cred *c, uint64_t inode, struct slice name,
+	struct slice value, unsigned flags);
+int engine_listxattr(struct vfs *v, const struct vfs_cred *c, uint64_t inode, struct buf *out);
+int engine_removexattr(struct vfs *v, const struct vfs_cred *c, uint64_t inode, struct slice name);
 int engine_sync(struct vfs *v, struct error *err);
 
 #endif

@@ -5,6 +5,7 @@
 #include "core/vfs/handle.h"
 #include "core/vfs/op.h"
 #include "core/vfs/truncate.h"
+#include "core/vfs/xattr.h"
 
 #include <unistd.h>
 
@@ -70,9 +71,10 @@ static int open_truncated(const struct vfs_cred *c, struct inode *i, struct vfs_
 		r = may_open(c, i, f->flags);
 	}
 	if (r == 0)
-		r = op_join(&op, 0, 0);
+		r = op_join(&op, xattr_capability_records(i), xattr_capability_bytes(i));
 	if (r == 0) {
 		truncate_apply(&op, i, 0, TAKE(reserve));
+		xattr_drop_capability(&op, i);
 		op_touch(&op, i, true);
 		if (c->uid != 0)
 			i->mode = perm_kill_setid(i->mode);
@@ -193,6 +195,7 @@ static void apply_write(struct op *op, struct inode *i, struct writing *w, struc
 		i->size = w->offset + w->len;
 	if ((w->flags & VFS_WRITE_KILL_PRIV) || w->cred->uid != 0)
 		i->mode = perm_kill_setid(i->mode);
+	xattr_drop_capability(op, i);
 	op_touch(op, i, true);
 	w->size = i->size;
 }
@@ -220,7 +223,7 @@ static int attempt_write(struct inode *i, struct writing *w, uint64_t *ret_group
 		r = may_write(i, w);
 	}
 	if (r == 0)
-		r = op_join(&op, 0, 0);
+		r = op_join(&op, xattr_capability_records(i), xattr_capability_bytes(i));
 	if (r == 0)
 		apply_write(&op, i, w, TAKE(reserve));
 	*ret_group = op.number;

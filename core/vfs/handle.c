@@ -4,6 +4,7 @@
 #include "core/base/cleanup.h"
 #include "core/base/diag.h"
 #include "core/vfs/op.h"
+#include "core/vfs/xattr.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -52,7 +53,8 @@ static int remove_orphan(struct inode *i)
 		op_lock(&op);
 		/* Somebody else may have removed it, or opened it again by its number. */
 		if (!i->gone && i->nlink == 0 && atomic_load(&i->opens) == 0)
-			r = op_join(&op, OP_DROP_RECORDS, OP_DROP_BYTES);
+			r = op_join(&op, OP_DROP_RECORDS + xattr_all_records(i),
+				OP_DROP_BYTES + xattr_all_bytes(i));
 	}
 	if (r == 0 && op.group)
 		op_drop(&op, i, TAKE(reserve));

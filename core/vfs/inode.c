@@ -6,6 +6,7 @@
  */
 #include "core/vfs/inode.h"
 #include "core/vfs/engine_internal.h"
+#include "core/vfs/inode_tags.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -21,7 +22,7 @@ static_assert(INODE_SHARDS == 64, "shard_of takes six bits");
 
 static size_t charge_of(const struct inode *i)
 {
-	return sizeof(*i) + INODE_OVERHEAD + (S_ISLNK(i->mode) ? i->size : 0) + i->tags.len;
+	return sizeof(*i) + INODE_OVERHEAD + (S_ISLNK(i->mode) ? i->size : 0) + i->tags.cap;
 }
 
 void inode_table_init(struct inode_table *t, uint64_t limit_bytes)
@@ -140,7 +141,7 @@ static void evict_locked(struct inode_shard *s, unsigned want, struct list *vict
 static void destroy(struct inode *i)
 {
 	struct vfs_engine *e = i->engine;
-	size_t charge = charge_of(i);
+	size_t charge = atomic_load_explicit(&i->charge, memory_order_relaxed);
 
 	inode_free(i);
 	budget_put(e->o.budget, BUDGET_CACHE, charge);
@@ -158,13 +159,16 @@ static void destroy_all(struct list *victims)
 	}
 }
 
-/* Accounts for an inode that is in the table now, and makes room for it. No lock held. */
-static void admit(struct inode *i)
+/*
+ * Accounts for an inode that is in the table now, and makes room for it. `charge` is what it had
+ * before others could find it (settle_charge); what they add they account for themselves. No lock
+ * held.
+ */
+static void admit(struct inode *i, size_t charge)
 {
 	struct vfs_engine *e = i->engine;
 	struct inode_shard *s = shard_of(&e->table, i->number);
 	struct list victims = LIST_INIT(victims);
-	size_t charge = charge_of(i);
 
 	/* What is in use has to be somewhere: forced, and another one leaves instead. */
 	if (!budget_try(e->o.budget, BUDGET_CACHE, charge))
@@ -197,6 +201,15 @@ void inode_table_trim(struct vfs_engine *e, uint64_t keep)
 	}
 }
 
+/* Before others can find it: fixes what it is charged with. */
+static size_t settle_charge(struct inode *i)
+{
+	size_t charge = charge_of(i);
+
+	atomic_store_explicit(&i->charge, charge, memory_order_relaxed);
+	return charge;
+}
+
 /* ---- loading ---- */
 
 /* What needs no memory. */
@@ -224,11 +237,10 @@ static void adopt_fields(struct inode *i, const struct inode_record *r, uint64_t
 static int adopt_record(struct inode *i, const struct inode_record *r, uint64_t newest)
 {
 	bool is_inline = r->inline_data.len || (r->size == 0 && r->allocated == 0);
-	size_t bound = inode_record_bound(INODE_INLINE_MAX, r->symlink.len, r->tags.len);
 
 	if (buf_append_slice(&i->tags, r->tags) < 0)
 		return -ENOMEM;
-	if (bound > INODE_STACK_ROOM && !(i->room = malloc(bound)))
+	if (inode_tags_encode_room(r->mode, i->tags.cap, &i->room) < 0)
 		return -ENOMEM;
 	if (r->symlink.len) {
 		i->symlink = malloc(r->symlink.len);
@@ -274,6 +286,7 @@ static int load(struct inode *i)
 static int finish_load(struct inode_shard *s, struct inode *i, struct inode **ret)
 {
 	int r = load(i);
+	size_t charge = settle_charge(i);
 	bool last;
 
 	mutex_lock(&s->lock);
@@ -292,7 +305,7 @@ static int finish_load(struct inode_shard *s, struct inode *i, struct inode **re
 	i->state = INODE_READY;
 	cond_broadcast(&s->loaded);
 	mutex_unlock(&s->lock);
-	admit(i);
+	admit(i, charge);
 	*ret = i;
 	return 0;
 }
@@ -375,6 +388,7 @@ int inode_get(struct vfs_engine *e, uint64_t number, struct inode **ret)
 int inode_insert(struct inode *i, uint64_t number)
 {
 	struct inode_shard *s = shard_of(&i->engine->table, number);
+	size_t charge = settle_charge(i);
 	int r;
 
 	i->number = number;
@@ -393,14 +407,13 @@ int inode_insert(struct inode *i, uint64_t number)
 		i->number = 0;
 		return r == -EEXIST ? -EBADMSG : r;
 	}
-	admit(i);
+	admit(i, charge);
 	return 0;
 }
 
 /* ---- a follower's refresh, and the end ---- */
 
-/* An inode number never stands for another type or target; tags are read again when the inode is.
- */
+/* An inode number never stands for another type or target. */
 static void adopt_again(struct inode *i, const struct inode_record *r, uint64_t newest)
 {
 	uint64_t encoded = i->data.encoded;
@@ -419,20 +432,24 @@ static void adopt_again(struct inode *i, const struct inode_record *r, uint64_t 
  * be read. */
 static void reload(struct inode *i)
 {
-	CLEANUP(buf_done) struct buf value = BUF_INIT;
+	CLEANUP(buf_done) struct buf value = BUF_INIT, tags = BUF_INIT;
 	struct inode_record record;
 	uint64_t newest;
 	int r = read_record(i->engine, i->number, &value, &record, &newest);
 
+	if (r == 0)
+		r = buf_append_slice(&tags, record.tags);
 	if (r < 0 && r != -ESTALE)
 		return;
 	rwlock_wrlock(&i->lock);
 	atomic_fetch_add_explicit(&i->entries_version, 1, memory_order_release);
 	if (r < 0 || ((record.mode ^ i->mode) & S_IFMT) ||
-		(S_ISLNK(i->mode) && record.size != i->size))
+		(S_ISLNK(i->mode) && record.size != i->size)) {
 		i->gone = true;
-	else
+	} else {
 		adopt_again(i, &record, newest);
+		inode_tags_exchange(i, &tags);
+	}
 	rwlock_unlock(&i->lock);
 }
 
@@ -527,7 +544,12 @@ void inode_attr(const struct inode *i, struct vfs_attr *ret)
 struct perm_node inode_perm(const struct inode *i)
 {
 	return (struct perm_node){
-		.mode = i->mode, .uid = i->uid, .gid = i->gid, .flags = (uint32_t)i->flags};
+		.mode = i->mode,
+		.uid = i->uid,
+		.gid = i->gid,
+		.flags = (uint32_t)i->flags,
+		.acl = inode_record_tag(buf_slice(&i->tags), INODE_TAG_ACCESS_ACL),
+	};
 }
 
 static size_t symlink_len(const struct inode *i)

@@ -30,6 +30,7 @@ struct inode {
 	_Atomic uint32_t refs;
 	_Atomic bool hot;		  /* found again since the clock hand passed */
 	_Atomic uint32_t opens;		  /* open files; rises only under `lock` */
+	_Atomic size_t charge;		  /* bytes of the cache that it accounts for */
 	_Atomic uint64_t entries_version; /* of a directory: counts changes of entries, after they
 					     are in the index */
 	/* guarded by the shard's lock */
@@ -48,8 +49,10 @@ struct inode {
 	bool orphan;	       /* an orphan record is stored */
 	struct inode_run run;  /* of a directory */
 	uint8_t *symlink;      /* `size` bytes */
-	struct buf tags;       /* as stored */
+	struct buf tags;       /* as stored; grows by inode_tags.h only */
 	struct file_data data; /* regular files only */
+	/* of extended attributes: counts their changes (xattr.c) */
+	uint64_t xattr_version;
 	/* guarded by lock; `group` and `changed` also by the engine's groups_lock */
 	struct group *group; /* changed in it and not encoded yet; NULL = clean */
 	struct list changed; /* in the list of that group */
@@ -114,6 +117,7 @@ void inode_attr(const struct inode *i, struct vfs_attr *ret);
 /* What data says that is allocated, less `later` bytes. The count is exact when a group has been
  * encoded and by estimate before; where that falls below 0 this says 0. */
 uint64_t inode_allocated(const struct inode *i, int64_t later);
+/* Its ACL is borrowed: good for as long as the lock is held. Lock held at least shared. */
 struct perm_node inode_perm(const struct inode *i);
 /* Index bytes that encoding may take, key included, when inline data grow to `inline_len` at most.
  */

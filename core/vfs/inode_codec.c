@@ -3,11 +3,12 @@
  * Inode records. Everything that a decoded record says about itself is checked here, so that the
  * layers above may rely on it: a type that exists, nanoseconds in range, inline data only of
  * regular files and as long as the file, a target exactly for symlinks, a parent exactly for
- * directories.
+ * directories, ACLs that are well formed.
  */
 #include "core/vfs/inode_codec.h"
 #include "core/base/bytes.h"
 #include "core/data/keyspace.h"
+#include "core/vfs/acl.h"
 
 #include <assert.h>
 #include <dirent.h>
@@ -88,13 +89,30 @@ static bool mode_valid(uint32_t mode)
 	}
 }
 
-static bool tags_valid(struct slice tags)
+static bool tag_valid(uint64_t tag, struct slice bytes, uint32_t mode)
+{
+	switch (tag) {
+	case INODE_TAG_ACCESS_ACL:
+		return !S_ISLNK(mode) && acl_check(bytes) == 0;
+	case INODE_TAG_DEFAULT_ACL:
+		return S_ISDIR(mode) && acl_check(bytes) == 0;
+	case INODE_TAG_XATTRS:
+		return bytes.len == INODE_XATTRS_BYTES && get_le32(bytes.data) > 0;
+	default: /* not ours to judge */
+		return true;
+	}
+}
+
+static bool tags_valid(struct slice tags, uint32_t mode)
 {
 	struct cursor c = cursor_of(tags);
 
 	while (!c.bad && cursor_left(&c)) {
-		(void)cursor_varint(&c);
-		(void)cursor_bytes(&c, cursor_varint(&c));
+		uint64_t tag = cursor_varint(&c);
+		struct slice bytes = cursor_bytes(&c, cursor_varint(&c));
+
+		if (c.bad || !tag_valid(tag, bytes, mode))
+			return false;
 	}
 	return !c.bad;
 }
@@ -110,7 +128,7 @@ static bool record_consistent(const struct inode_record *r)
 		return false;
 	if (S_ISDIR(r->mode) ? !r->parent || r->parent > INODE_MAX : r->parent > 0)
 		return false;
-	return tags_valid(r->tags);
+	return tags_valid(r->tags, r->mode);
 }
 
 int inode_record_decode(struct slice value, struct inode_record *ret)

@@ -11,7 +11,7 @@
  *   generation parent flags allocated  varints
  *   inline data    varint length, bytes
  *   symlink target varint length, bytes
- *   tagged fields to the end: varint tag, varint length, bytes
+ *   tagged fields to the end: varint tag, varint length, bytes; ACLs as in acl.h
  */
 
 #define INODE_VERSION 1
@@ -25,7 +25,12 @@ enum inode_tag {
 	INODE_TAG_HISTORY = 4,
 	INODE_TAG_LINEAGE = 5,
 	INODE_TAG_PROJECT = 6,
+	INODE_TAG_XATTRS = 7,
 };
+
+/* Tag 7, absent where there are no extended attributes: count of records (le32), length of the
+ * value of security.capability plus 1 or 0 (le32), lengths of all names and values (le64). */
+#define INODE_XATTRS_BYTES 16
 
 enum inode_flag {
 	INODE_FLAG_IMMUTABLE = 1,

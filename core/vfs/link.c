@@ -4,6 +4,7 @@
 #include "core/vfs/handle.h"
 #include "core/vfs/lookup.h"
 #include "core/vfs/op.h"
+#include "core/vfs/xattr.h"
 
 /* ---- link ---- */
 
@@ -126,14 +127,18 @@ static int may_remove(const struct vfs_cred *c, const struct inode *dir, const s
 static int may_remove_unlocked(const struct vfs_cred *c, struct inode *dir, struct inode *child)
 {
 	struct perm_node d, n;
+	int r;
 
 	rwlock_rdlock(&dir->lock);
 	d = inode_perm(dir);
+	r = perm_insert(c, &d);
 	rwlock_unlock(&dir->lock);
+	if (r < 0)
+		return r;
 	rwlock_rdlock(&child->lock);
 	n = inode_perm(child);
 	rwlock_unlock(&child->lock);
-	return perm_remove(c, &d, &n);
+	return perm_remove_child(c, &d, &n);
 }
 
 static void apply_removal(struct op *op, struct inode *dir, struct removal *m)
@@ -171,7 +176,8 @@ static int attempt_removal(
 	if (r == 0 && m->child->gone)
 		r = -EBADMSG;
 	if (r == 0)
-		r = op_join(op, 1 + OP_DROP_RECORDS, op_entry_bytes(m->slot.name) + OP_DROP_BYTES);
+		r = op_join(op, 1 + OP_DROP_RECORDS + xattr_all_records(m->child),
+			op_entry_bytes(m->slot.name) + OP_DROP_BYTES + xattr_all_bytes(m->child));
 	if (r == 0)
 		apply_removal(op, dir, m);
 	return r;

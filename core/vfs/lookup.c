@@ -21,22 +21,22 @@ int lookup_dir(struct vfs_engine *e, const struct vfs_cred *c, uint64_t number, 
 	CLEANUP(inode_unref_p) struct inode *dir = NULL;
 	struct perm_node n;
 	bool alive;
-	int r = inode_get(e, number, &dir);
+	int searchable, r = inode_get(e, number, &dir);
 
 	if (r < 0)
 		return r;
 	rwlock_rdlock(&dir->lock);
 	n = inode_perm(dir);
+	searchable = perm_check(c, &n, X_OK);
 	alive = handle_alive(dir);
 	rwlock_unlock(&dir->lock);
 	if (!alive)
 		return -ESTALE;
 	if (!S_ISDIR(n.mode))
 		return -ENOTDIR;
-	r = perm_check(c, &n, X_OK);
-	if (r == 0)
+	if (searchable == 0)
 		*ret = TAKE(dir);
-	return r;
+	return searchable;
 }
 
 int lookup_child(struct inode *dir, struct slice name, struct dir_slot *slot, struct inode **ret)

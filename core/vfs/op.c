@@ -8,6 +8,7 @@
  */
 #include "core/vfs/op.h"
 #include "core/base/cleanup.h"
+#include "core/vfs/xattr.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -148,7 +149,7 @@ static void encode_older(struct inode *i)
 /* What this operation must reserve for the record of `i` beyond what its group has already. */
 static size_t record_need(const struct op *op, const struct inode *i, size_t *n)
 {
-	size_t need = inode_encode_bound(i, op->inline_after);
+	size_t need = inode_encode_bound(i, op->inline_after) + op->tags_more;
 
 	if (i->group == op->group)
 		return need > i->reserved ? need - i->reserved : 0;
@@ -305,6 +306,12 @@ void op_delete(struct op *op, const struct key *k)
 	index_delete(op->records, key_slice(k));
 }
 
+void op_range_delete(struct op *op, const struct key *first, const struct key *end)
+{
+	spend(op, first->len + end->len);
+	index_range_delete(op->records, key_slice(first), key_slice(end));
+}
+
 static bool earlier(struct timespec a, struct timespec b)
 {
 	return a.tv_sec != b.tv_sec ? a.tv_sec < b.tv_sec : a.tv_nsec < b.tv_nsec;
@@ -391,6 +398,7 @@ void op_drop(struct op *op, struct inode *i, struct data_reserve *r)
 		op_punch(op, i, 0, UINT64_MAX, r);
 	else
 		data_reserve_free(r);
+	xattr_drop_all(op, i);
 	if (i->orphan) {
 		op_delete(op, &k);
 		i->orphan = false;

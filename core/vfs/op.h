@@ -47,6 +47,7 @@ struct op {
 	bool lazy;	     /* only an access time: asks for no commit */
 	bool crowded;	     /* the group has records enough: to be closed */
 	size_t inline_after; /* the most inline bytes that a file has afterwards */
+	size_t tags_more;    /* by how much tagged fields may grow */
 	/* between op_join and op_end */
 	struct group *group;
 	struct index_group *records;
@@ -69,6 +70,9 @@ void op_unlock(struct op *op);
 int op_join(struct op *op, size_t nentries, size_t bytes);
 void op_put(struct op *op, const struct key *k, struct slice value);
 void op_delete(struct op *op, const struct key *k);
+/* [first, end) of older groups, and what this group has of it. Counts as one record of both keys.
+ */
+void op_range_delete(struct op *op, const struct key *first, const struct key *end);
 void op_end(struct op *op);
 
 /* ---- applying ---- */
@@ -80,7 +84,8 @@ size_t op_entry_bytes(struct slice name);
 void op_put_entry(struct op *op, struct inode *dir, uint64_t cookie, struct slice name,
 	const struct inode *child);
 void op_delete_entry(struct op *op, struct inode *dir, uint64_t cookie, struct slice name);
-/* Keys and values that op_drop may need: an orphan record. */
+/* Keys and values that op_drop may need: an orphan record. And those of the inode's extended
+ * attributes (xattr_all_records, xattr_all_bytes). */
 #define OP_DROP_RECORDS 1
 #define OP_DROP_BYTES 24
 /* The bytes of a regular file. Take the reserve; `size` is still the one before the operation. */

@@ -2,6 +2,7 @@
 /* Permission decisions, as Linux takes them for ext4. tests/unit/test-vfs-perm.c has them as a
  * table. */
 #include "core/vfs/perm.h"
+#include "core/vfs/acl.h"
 #include "core/vfs/inode_format.h"
 
 #include <unistd.h>
@@ -27,6 +28,8 @@ int perm_check(const struct vfs_cred *c, const struct perm_node *n, int mask)
 	}
 	if (c->uid == n->uid)
 		granted = n->mode >> 6;
+	else if (n->acl.len && (n->mode & S_IRWXG)) /* with an empty mask Linux does not look */
+		return acl_permits(n->acl, c, n->gid, (uint32_t)mask);
 	else if (perm_in_group(c, n->gid))
 		granted = n->mode >> 3;
 	else
@@ -51,8 +54,12 @@ int perm_remove(
 {
 	int r = perm_insert(c, dir);
 
-	if (r < 0)
-		return r;
+	return r < 0 ? r : perm_remove_child(c, dir, child);
+}
+
+int perm_remove_child(
+	const struct vfs_cred *c, const struct perm_node *dir, const struct perm_node *child)
+{
 	if (dir->flags & INODE_FLAG_APPEND)
 		return -EPERM;
 	if (child->flags & (INODE_FLAG_IMMUTABLE | INODE_FLAG_APPEND))

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #ifndef CORE_VFS_PERM_H
 #define CORE_VFS_PERM_H
-/* Who may do what: mode bits, supplementary groups, the sticky bit, root. Pure functions, no locks,
- * no I/O. */
+/* Who may do what: mode bits, ACLs, supplementary groups, the sticky bit, root. Pure functions, no
+ * locks, no I/O. */
 #include "core/vfs/vfs.h"
 
 /* What a decision looks at. */
 struct perm_node {
 	uint32_t mode, uid, gid, flags;
+	struct slice acl; /* the access ACL, extended; empty = none */
 };
 
 bool perm_in_group(const struct vfs_cred *c, uint32_t gid);
@@ -21,6 +22,9 @@ int perm_owner(const struct vfs_cred *c, const struct perm_node *n);
  * search and write permission, the sticky bit, the flags of both. 0, -EACCES, -EPERM.
  */
 int perm_remove(
+	const struct vfs_cred *c, const struct perm_node *dir, const struct perm_node *child);
+/* The same when perm_insert has allowed the directory's part: its ACL is not looked at. */
+int perm_remove_child(
 	const struct vfs_cred *c, const struct perm_node *dir, const struct perm_node *child);
 /* Whether an entry may be put into `dir`. 0, -EACCES, -EPERM (immutable). */
 int perm_insert(const struct vfs_cred *c, const struct perm_node *dir);

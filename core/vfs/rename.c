@@ -12,6 +12,7 @@
 #include "core/vfs/handle.h"
 #include "core/vfs/lookup.h"
 #include "core/vfs/op.h"
+#include "core/vfs/xattr.h"
 
 #include <unistd.h>
 
@@ -254,6 +255,7 @@ static void apply_move(struct op *op, struct move *m)
 static int attempt_move(struct op *op, struct move *m)
 {
 	size_t bytes = op_entry_bytes(m->from_name) + op_entry_bytes(m->to_name) + OP_DROP_BYTES;
+	size_t records = 2 + OP_DROP_RECORDS;
 	int r;
 
 	op_add(op, m->from);
@@ -263,8 +265,12 @@ static int attempt_move(struct op *op, struct move *m)
 		op_add(op, m->target);
 	op_lock(op);
 	r = check_locked(m);
+	if (m->target) {
+		records += xattr_all_records(m->target);
+		bytes += xattr_all_bytes(m->target);
+	}
 	if (r == 0)
-		r = op_join(op, 2 + OP_DROP_RECORDS, bytes);
+		r = op_join(op, records, bytes);
 	if (r == 0)
 		apply_move(op, m);
 	return r;

@@ -4,6 +4,7 @@
 #include "core/base/cleanup.h"
 #include "core/vfs/handle.h"
 #include "core/vfs/op.h"
+#include "core/vfs/xattr.h"
 
 /* ---- truncate ---- */
 
@@ -90,6 +91,7 @@ static void apply(struct op *op, struct inode *i, struct allocation *a)
 		op_allocate(op, i, a->offset, (end < after ? end : after) - a->offset,
 			TAKE(a->allocate));
 	i->size = after;
+	xattr_drop_capability(op, i);
 	op_touch(op, i, true);
 	if (a->cred->uid != 0)
 		i->mode = perm_kill_setid(i->mode);
@@ -113,7 +115,7 @@ static int allocate_step(struct inode *i, struct allocation *a)
 		r = may_allocate(i, a);
 	}
 	if (r == 0)
-		r = op_join(&op, 0, 0);
+		r = op_join(&op, xattr_capability_records(i), xattr_capability_bytes(i));
 	if (r == 0) {
 		if (allocates(a))
 			quota_note(e, op.members, a->len);

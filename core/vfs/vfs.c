@@ -244,8 +244,10 @@ int vfs_setxattr(struct vfs *v, const struct vfs_cred *c, uint64_t inode, struct
 {
 	int r = check_xattr_name(name);
 
-	if (r == 0 && (flags & ~(VFS_XATTR_CREATE | VFS_XATTR_REPLACE)))
+	if (r == 0 && (flags & ~(VFS_XATTR_CREATE | VFS_XATTR_REPLACE | VFS_XATTR_KILL_SGID)))
 		r = -EINVAL;
+	if (r == 0 && value.len > VFS_XATTR_VALUE_MAX)
+		r = -E2BIG;
 	return r < 0 ? r : CALL(v, setxattr, c, inode, name, value, flags);
 }
 

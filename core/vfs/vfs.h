@@ -44,6 +44,8 @@ struct vfs_cred {
 	uint32_t pid;	  /* 0 = unknown; for locks */
 	uint32_t ngroups; /* supplementary groups */
 	const uint32_t *groups;
+	/* Of what is created, where the directory has no default ACL; 0: `mode` has it applied. */
+	uint32_t umask;
 };
 
 struct vfs_attr {
@@ -94,6 +96,9 @@ enum vfs_set {
 
 #define VFS_XATTR_CREATE 1u
 #define VFS_XATTR_REPLACE 2u
+#define VFS_XATTR_KILL_SGID 4u /* an access ACL clears the set-gid bit, whoever asks */
+#define VFS_XATTR_VALUE_MAX 65536
+#define VFS_XATTR_LIST_MAX 65536 /* bytes of all names with their NULs */
 
 struct vfs_statfs {
 	uint64_t total_bytes, free_bytes,
@@ -153,7 +158,9 @@ struct vfs_ops {
 	/*
 	 * Creates a regular file and opens it with `flags` (O_*; O_EXCL: -EEXIST when the name
 	 * exists; else an existing regular file is opened, and truncated with O_TRUNC). `mode`:
-	 * permissions, the caller's umask already applied. setgid directories pass their group on.
+	 * permissions, less
+	 * the umask of `c` or what a default ACL of `dir`, which is inherited, leaves. setgid
+	 * directories pass their group on.
 	 * *ret_created (may be NULL) tells which.
 	 */
 	int (*create)(struct vfs *v, const struct vfs_cred *c, uint64_t dir, struct slice name,
@@ -234,12 +241,21 @@ struct vfs_ops {
 		bool with_attr, vfs_emit_fn *emit, void *arg);
 
 	/* ---- extended attributes ---- */
-	/* Appends the value to `out`. -ENODATA. */
+	/*
+	 * Namespaces: user. (regular files and directories), trusted. (root), security. (root
+	 * writes), and system.posix_acl_access and system.posix_acl_default, whose values are ACLs
+	 * as Linux encodes them. -EOPNOTSUPP another namespace; -EINVAL nothing behind it; -EPERM.
+	 * Appends the value to `out`. -ENODATA.
+	 */
 	int (*getxattr)(struct vfs *v, const struct vfs_cred *c, uint64_t inode, struct slice name,
 		struct buf *out);
+	/* `flags` VFS_XATTR_*, without meaning for ACLs but KILL_SGID. Values have at most
+	 * VFS_XATTR_VALUE_MAX bytes (-E2BIG). -EEXIST, -ENODATA; -ENOSPC also an ACL of too many
+	 * entries. */
 	int (*setxattr)(struct vfs *v, const struct vfs_cred *c, uint64_t inode, struct slice name,
 		struct slice value, unsigned flags);
-	/* Appends the names, each with a terminating NUL. */
+	/* Appends the names, each with a terminating NUL; trusted ones for root only. -E2BIG: they
+	 * take more than VFS_XATTR_LIST_MAX bytes. */
 	int (*listxattr)(struct vfs *v, const struct vfs_cred *c, uint64_t inode, struct buf *out);
 	int (*removexattr)(
 		struct vfs *v, const struct vfs_cred *c, uint64_t inode, struct slice name);

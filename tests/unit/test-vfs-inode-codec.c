@@ -49,7 +49,7 @@ static int decode_copy(const uint8_t *bytes, size_t len, struct inode_record *re
 
 START_TEST(test_round_trip)
 {
-	static const uint8_t tags[] = {1, 2, 'a', 'b', 0x80, 0x40, 3, 'x', 'y', 'z', 6, 0};
+	static const uint8_t tags[] = {3, 2, 'a', 'b', 0x80, 0x40, 3, 'x', 'y', 'z', 6, 0};
 	struct inode_record in[] = {
 		{.mode = S_IFREG | 06755,
 			.uid = UINT32_MAX,
@@ -159,7 +159,7 @@ START_TEST(test_damage)
 				    .size = 5,
 				    .allocated = 5,
 				    .inline_data = SLICE("hello", 5),
-				    .tags = SLICE("\1\2ab", 4)},
+				    .tags = SLICE("\3\2ab", 4)},
 			    out;
 	uint8_t *bytes, *copy;
 	size_t len = encode(&r, &bytes);

@@ -15,6 +15,10 @@ static const struct vfs_cred bob = {.uid = 200, .gid = 200, .ngroups = 2, .group
 
 #define REG(bits) (S_IFREG | (bits))
 #define DIR(bits) (S_IFDIR | (bits))
+#define NODE(m, u, g, f)                                                                           \
+	{                                                                                          \
+		.mode = (m), .uid = (u), .gid = (g), .flags = (f)                                  \
+	}
 
 START_TEST(test_check)
 {
@@ -23,28 +27,28 @@ START_TEST(test_check)
 		struct perm_node n;
 		int mask, want;
 	} cases[] = {
-		{&ann, {REG(0600), 100, 1, 0}, R_OK | W_OK, 0},
-		{&ann, {REG(0400), 100, 1, 0}, W_OK, -EACCES},
-		{&ann, {REG(0400), 100, 1, 0}, R_OK, 0},
+		{&ann, NODE(REG(0600), 100, 1, 0), R_OK | W_OK, 0},
+		{&ann, NODE(REG(0400), 100, 1, 0), W_OK, -EACCES},
+		{&ann, NODE(REG(0400), 100, 1, 0), R_OK, 0},
 		/* the owner's class counts alone, even where others may more */
-		{&ann, {REG(0077), 100, 100, 0}, R_OK, -EACCES},
-		{&ann, {REG(0707), 1, 100, 0}, R_OK, -EACCES},
-		{&ann, {REG(0070), 1, 100, 0}, R_OK | W_OK | X_OK, 0},
-		{&ann, {REG(0004), 1, 1, 0}, R_OK, 0},
-		{&ann, {REG(0004), 1, 1, 0}, W_OK, -EACCES},
-		{&ann, {REG(0770), 1, 1, 0}, R_OK, -EACCES},
+		{&ann, NODE(REG(0077), 100, 100, 0), R_OK, -EACCES},
+		{&ann, NODE(REG(0707), 1, 100, 0), R_OK, -EACCES},
+		{&ann, NODE(REG(0070), 1, 100, 0), R_OK | W_OK | X_OK, 0},
+		{&ann, NODE(REG(0004), 1, 1, 0), R_OK, 0},
+		{&ann, NODE(REG(0004), 1, 1, 0), W_OK, -EACCES},
+		{&ann, NODE(REG(0770), 1, 1, 0), R_OK, -EACCES},
 		/* supplementary groups */
-		{&bob, {REG(0040), 1, 8, 0}, R_OK, 0},
-		{&bob, {REG(0040), 1, 7, 0}, R_OK, 0},
-		{&bob, {REG(0040), 1, 9, 0}, R_OK, -EACCES},
-		{&bob, {REG(0004), 1, 8, 0}, R_OK, -EACCES},
+		{&bob, NODE(REG(0040), 1, 8, 0), R_OK, 0},
+		{&bob, NODE(REG(0040), 1, 7, 0), R_OK, 0},
+		{&bob, NODE(REG(0040), 1, 9, 0), R_OK, -EACCES},
+		{&bob, NODE(REG(0004), 1, 8, 0), R_OK, -EACCES},
 		/* root: everything but running what nobody may run */
-		{&root, {REG(0000), 1, 1, 0}, R_OK | W_OK, 0},
-		{&root, {REG(0000), 1, 1, 0}, X_OK, -EACCES},
-		{&root, {REG(0001), 1, 1, 0}, X_OK, 0},
-		{&root, {DIR(0000), 1, 1, 0}, R_OK | W_OK | X_OK, 0},
-		{&ann, {DIR(0600), 100, 1, 0}, X_OK, -EACCES},
-		{&ann, {REG(0000), 100, 1, 0}, 0, 0},
+		{&root, NODE(REG(0000), 1, 1, 0), R_OK | W_OK, 0},
+		{&root, NODE(REG(0000), 1, 1, 0), X_OK, -EACCES},
+		{&root, NODE(REG(0001), 1, 1, 0), X_OK, 0},
+		{&root, NODE(DIR(0000), 1, 1, 0), R_OK | W_OK | X_OK, 0},
+		{&ann, NODE(DIR(0600), 100, 1, 0), X_OK, -EACCES},
+		{&ann, NODE(REG(0000), 100, 1, 0), 0, 0},
 	};
 
 	ck_assert_int_eq(perm_check(cases[_i].c, &cases[_i].n, cases[_i].mask), cases[_i].want);
@@ -59,20 +63,21 @@ START_TEST(test_remove)
 		struct perm_node dir, child;
 		int want;
 	} cases[] = {
-		{&ann, {DIR(0777), 1, 1, 0}, {REG(0), 1, 1, 0}, 0},
-		{&ann, {DIR(0555), 1, 1, 0}, {REG(0777), 100, 100, 0}, -EACCES},
-		{&ann, {DIR(0666), 1, 1, 0}, {REG(0777), 100, 100, 0}, -EACCES}, /* no search */
+		{&ann, NODE(DIR(0777), 1, 1, 0), NODE(REG(0), 1, 1, 0), 0},
+		{&ann, NODE(DIR(0555), 1, 1, 0), NODE(REG(0777), 100, 100, 0), -EACCES},
+		{&ann, NODE(DIR(0666), 1, 1, 0), NODE(REG(0777), 100, 100, 0),
+			-EACCES}, /* no search */
 		/* sticky: owner of the file, of the directory, or root */
-		{&ann, {DIR(01777), 1, 1, 0}, {REG(0777), 1, 1, 0}, -EPERM},
-		{&ann, {DIR(01777), 1, 1, 0}, {REG(0), 100, 1, 0}, 0},
-		{&ann, {DIR(01777), 100, 1, 0}, {REG(0), 1, 1, 0}, 0},
-		{&root, {DIR(01777), 1, 1, 0}, {REG(0), 1, 1, 0}, 0},
-		{&root, {DIR(0777), 1, 1, INODE_FLAG_IMMUTABLE}, {REG(0), 1, 1, 0}, -EPERM},
-		{&root, {DIR(0777), 1, 1, INODE_FLAG_APPEND}, {REG(0), 1, 1, 0}, -EPERM},
-		{&root, {DIR(0777), 1, 1, 0}, {REG(0), 1, 1, INODE_FLAG_IMMUTABLE}, -EPERM},
-		{&root, {DIR(0777), 1, 1, 0}, {REG(0), 1, 1, INODE_FLAG_APPEND}, -EPERM},
-		{&root, {DIR(0777), 1, 1, INODE_FLAG_NODUMP}, {REG(0), 1, 1, INODE_FLAG_NOATIME},
-			0},
+		{&ann, NODE(DIR(01777), 1, 1, 0), NODE(REG(0777), 1, 1, 0), -EPERM},
+		{&ann, NODE(DIR(01777), 1, 1, 0), NODE(REG(0), 100, 1, 0), 0},
+		{&ann, NODE(DIR(01777), 100, 1, 0), NODE(REG(0), 1, 1, 0), 0},
+		{&root, NODE(DIR(01777), 1, 1, 0), NODE(REG(0), 1, 1, 0), 0},
+		{&root, NODE(DIR(0777), 1, 1, INODE_FLAG_IMMUTABLE), NODE(REG(0), 1, 1, 0), -EPERM},
+		{&root, NODE(DIR(0777), 1, 1, INODE_FLAG_APPEND), NODE(REG(0), 1, 1, 0), -EPERM},
+		{&root, NODE(DIR(0777), 1, 1, 0), NODE(REG(0), 1, 1, INODE_FLAG_IMMUTABLE), -EPERM},
+		{&root, NODE(DIR(0777), 1, 1, 0), NODE(REG(0), 1, 1, INODE_FLAG_APPEND), -EPERM},
+		{&root, NODE(DIR(0777), 1, 1, INODE_FLAG_NODUMP),
+			NODE(REG(0), 1, 1, INODE_FLAG_NOATIME), 0},
 	};
 
 	ck_assert_int_eq(
@@ -83,7 +88,7 @@ END_TEST
 
 START_TEST(test_insert)
 {
-	struct perm_node dir = {DIR(0755), 100, 100, 0};
+	struct perm_node dir = NODE(DIR(0755), 100, 100, 0);
 
 	ck_assert_int_eq(perm_insert(&ann, &dir), 0);
 	ck_assert_int_eq(perm_insert(&bob, &dir), -EACCES);
@@ -97,8 +102,8 @@ END_TEST
 
 START_TEST(test_new)
 {
-	struct perm_node plain = {DIR(0777), 1, 8, 0}, setgid = {DIR(02777), 1, 8, 0};
-	struct perm_node foreign = {DIR(02777), 1, 9, 0};
+	struct perm_node plain = NODE(DIR(0777), 1, 8, 0), setgid = NODE(DIR(02777), 1, 8, 0);
+	struct perm_node foreign = NODE(DIR(02777), 1, 9, 0);
 
 	ck_assert_uint_eq(perm_new_gid(&bob, &plain), 200);
 	ck_assert_uint_eq(perm_new_gid(&bob, &setgid), 8);
@@ -126,9 +131,10 @@ END_TEST
 
 START_TEST(test_setattr)
 {
-	static const struct perm_node anns = {REG(0640), 100, 100, 0}, open = {REG(0666), 1, 1, 0};
-	static const struct perm_node frozen = {REG(0666), 100, 100, INODE_FLAG_IMMUTABLE};
-	static const struct perm_node growing = {REG(0666), 100, 100, INODE_FLAG_APPEND};
+	static const struct perm_node anns = NODE(REG(0640), 100, 100, 0),
+				      open = NODE(REG(0666), 1, 1, 0);
+	static const struct perm_node frozen = NODE(REG(0666), 100, 100, INODE_FLAG_IMMUTABLE);
+	static const struct perm_node growing = NODE(REG(0666), 100, 100, INODE_FLAG_APPEND);
 	static const struct {
 		const struct vfs_cred *c;
 		const struct perm_node *n;
@@ -176,7 +182,7 @@ END_TEST
 
 START_TEST(test_owner)
 {
-	struct perm_node n = {REG(0), 100, 1, 0};
+	struct perm_node n = NODE(REG(0), 100, 1, 0);
 
 	ck_assert_int_eq(perm_owner(&ann, &n), 0);
 	ck_assert_int_eq(perm_owner(&bob, &n), -EPERM);
