@@ -152,11 +152,11 @@ static void req_destroy(struct call *c)
 }
 
 /* What we ask for; the kernel's offer limits it. */
-static const uint64_t init_wanted = FUSE_ASYNC_READ | FUSE_ATOMIC_O_TRUNC | FUSE_EXPORT_SUPPORT |
-				    FUSE_BIG_WRITES | FUSE_DO_READDIRPLUS | FUSE_READDIRPLUS_AUTO |
-				    FUSE_ASYNC_DIO | FUSE_PARALLEL_DIROPS | FUSE_MAX_PAGES |
-				    FUSE_CACHE_SYMLINKS | FUSE_EXPLICIT_INVAL_DATA |
-				    FUSE_HANDLE_KILLPRIV_V2 | FUSE_INIT_EXT;
+static const uint64_t init_wanted =
+	FUSE_ASYNC_READ | FUSE_ATOMIC_O_TRUNC | FUSE_EXPORT_SUPPORT | FUSE_BIG_WRITES |
+	FUSE_DO_READDIRPLUS | FUSE_READDIRPLUS_AUTO | FUSE_ASYNC_DIO | FUSE_PARALLEL_DIROPS |
+	FUSE_MAX_PAGES | FUSE_CACHE_SYMLINKS | FUSE_EXPLICIT_INVAL_DATA | FUSE_HANDLE_KILLPRIV_V2 |
+	FUSE_INIT_EXT | FUSE_POSIX_ACL | FUSE_DONT_MASK | FUSE_SETXATTR_EXT;
 
 static void req_init(struct call *c)
 {
@@ -196,6 +196,7 @@ static void req_init(struct call *c)
 	out.time_gran = 1;
 	out.max_pages = OPS_MAX_PAGES;
 	atomic_store(&c->ops->minor, in.minor);
+	atomic_store(&c->ops->flags, flags);
 	reply_data(c, &out, sizeof out);
 }
 

@@ -18,6 +18,7 @@ struct ops {
 	uint64_t valid_ms;	/* how long the kernel may keep attributes and entries */
 	bool keep_pages;	/* pages survive open(2): every change passes through this mount */
 	_Atomic uint32_t minor; /* negotiated protocol minor, 0 before INIT */
+	_Atomic uint64_t flags; /* negotiated FUSE_* of INIT */
 };
 
 /* For struct loop_options: `arg` is the struct ops. */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Requests about attributes, and extended ones. */
+/* Requests about attributes. */
 #include "fuse/ops_internal.h"
 
 #include <unistd.h>
@@ -120,85 +120,4 @@ void req_statfs(struct call *c)
 	};
 
 	reply_data(c, &out, sizeof out);
-}
-
-/* What the engine does not offer is answered ENOSYS: the kernel then stops asking. */
-static int xattr_result(int r)
-{
-	return r == -EOPNOTSUPP ? -ENOSYS : r;
-}
-
-/* Answers a value or a list: its size alone when the caller asked with size 0. */
-static void reply_sized(struct call *c, int r, const struct buf *value, uint32_t size)
-{
-	struct fuse_getxattr_out out = {.size = (uint32_t)value->len};
-
-	if (r < 0)
-		reply_result(c, xattr_result(r));
-	else if (size == 0)
-		reply_data(c, &out, sizeof out);
-	else if (value->len > size)
-		reply_result(c, -ERANGE);
-	else
-		reply_data(c, value->data, value->len);
-}
-
-void req_getxattr(struct call *c)
-{
-	struct fuse_getxattr_in in;
-	struct buf value = BUF_INIT;
-	struct slice name;
-	size_t at = sizeof in;
-	int r;
-
-	if (!call_args(c, &in, sizeof in) || !call_string(c, &at, &name))
-		return;
-	TRY_WITH_GROUPS(c, r, vfs_getxattr(c->vfs, &c->cred, c->header.nodeid, name, &value));
-	reply_sized(c, r, &value, in.size);
-	buf_done(&value);
-}
-
-void req_listxattr(struct call *c)
-{
-	struct fuse_getxattr_in in;
-	struct buf names = BUF_INIT;
-
-	if (!call_args(c, &in, sizeof in))
-		return;
-	reply_sized(c, vfs_listxattr(c->vfs, &c->cred, c->header.nodeid, &names), &names, in.size);
-	buf_done(&names);
-}
-
-void req_setxattr(struct call *c)
-{
-	/* Without FUSE_SETXATTR_EXT the kernel sends the short form. */
-	struct {
-		uint32_t size, flags;
-	} in;
-	struct slice name;
-	size_t at = sizeof in;
-	int r;
-
-	if (!call_args(c, &in, sizeof in) || !call_string(c, &at, &name))
-		return;
-	if (c->arg_len - at < in.size) {
-		reply_result(c, -EINVAL);
-		return;
-	}
-	TRY_WITH_GROUPS(c, r,
-		vfs_setxattr(c->vfs, &c->cred, c->header.nodeid, name, SLICE(c->arg + at, in.size),
-			in.flags));
-	reply_result(c, xattr_result(r));
-}
-
-void req_removexattr(struct call *c)
-{
-	struct slice name;
-	size_t at = 0;
-	int r;
-
-	if (!call_string(c, &at, &name))
-		return;
-	TRY_WITH_GROUPS(c, r, vfs_removexattr(c->vfs, &c->cred, c->header.nodeid, name));
-	reply_result(c, xattr_result(r));
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #ifndef FUSE_OPS_INTERNAL_H
 #define FUSE_OPS_INTERNAL_H
-/* Shared by ops.c (dispatch), ops_name.c, ops_attr.c, ops_file.c, ops_dir.c. */
+/* Shared by ops.c (dispatch), ops_name.c, ops_attr.c, ops_file.c, ops_dir.c, ops_xattr.c.
+ */
 #include "core/base/cleanup.h"
 #include "fuse/ops.h"
 #include "fuse/proto.h"

@@ -53,6 +53,7 @@ void req_mknod(struct call *c)
 
 	if (!call_args(c, &in, sizeof in) || !call_string(c, &at, &name))
 		return;
+	c->cred.umask = in.umask;
 	TRY_WITH_GROUPS(c, r,
 		vfs_mknod(c->vfs, &c->cred, c->header.nodeid, name, in.mode, rdev_decode(in.rdev),
 			&a));
@@ -69,6 +70,7 @@ void req_mkdir(struct call *c)
 
 	if (!call_args(c, &in, sizeof in) || !call_string(c, &at, &name))
 		return;
+	c->cred.umask = in.umask;
 	TRY_WITH_GROUPS(c, r, vfs_mkdir(c->vfs, &c->cred, c->header.nodeid, name, in.mode, &a));
 	reply_made(c, r, &a);
 }
@@ -178,6 +180,7 @@ void req_create(struct call *c)
 
 	if (!call_args(c, &in, sizeof in) || !call_string(c, &at, &name))
 		return;
+	c->cred.umask = in.umask;
 	TRY_WITH_GROUPS(c, r,
 		vfs_create(c->vfs, &c->cred, c->header.nodeid, name, in.mode & 07777, (int)in.flags,
 			&a, &f, NULL));
@@ -196,6 +199,7 @@ void req_tmpfile(struct call *c)
 
 	if (!call_args(c, &in, sizeof in))
 		return;
+	c->cred.umask = in.umask;
 	TRY_WITH_GROUPS(c, r,
 		vfs_tmpfile(c->vfs, &c->cred, c->header.nodeid, in.mode & 07777, (int)in.flags, &a,
 			&f));
