@@ -7,6 +7,7 @@
 #include "fuse/ops_internal.h"
 
 #define ACCESS_ACL "system.posix_acl_access"
+#define CAPABILITY "security.capability"
 
 /* Answers a value or a list: its size alone when the caller asked with size 0. */
 static void reply_sized(struct call *c, int r, const struct buf *value, uint32_t size)
@@ -86,14 +87,30 @@ void req_setxattr(struct call *c)
 	reply_result(c, r);
 }
 
+/*
+ * In whose name to remove. Before a write to a file with capabilities the kernel has them removed,
+ * as a request of whoever writes; whether somebody may do that himself it has always checked (its
+ * security modules do, whatever the mount's options are).
+ */
+static struct vfs_cred remover(const struct call *c, struct slice name)
+{
+	struct vfs_cred cred = c->cred;
+
+	if (slice_eq(name, SLICE_STR(CAPABILITY)))
+		cred.uid = 0;
+	return cred;
+}
+
 void req_removexattr(struct call *c)
 {
+	struct vfs_cred cred;
 	struct slice name;
 	size_t at = 0;
 	int r;
 
 	if (!call_string(c, &at, &name))
 		return;
-	TRY_WITH_GROUPS(c, r, vfs_removexattr(c->vfs, &c->cred, c->header.nodeid, name));
+	TRY_WITH_GROUPS(c, r,
+		(cred = remover(c, name), vfs_removexattr(c->vfs, &cred, c->header.nodeid, name)));
 	reply_result(c, r);
 }

@@ -135,7 +135,7 @@ wanted()
 # ---- what is needed ----
 
 PACKAGES='gcc libc6-dev clang clang-format libclang-rt-14-dev meson ninja-build pkg-config libfuse3-dev fuse3 libsodium-dev
-libssl-dev liblz4-dev libzstd-dev libjansson-dev check git sqlite3 python3 perl util-linux procps'
+libssl-dev liblz4-dev libzstd-dev libjansson-dev check git sqlite3 python3 perl util-linux procps attr acl rsync'
 PACKAGES_FULL='postgresql stress-ng linux-source make bc flex bison xz-utils libelf-dev'
 
 install_packages()

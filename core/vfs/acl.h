@@ -11,7 +11,7 @@
  */
 #include "core/vfs/vfs.h"
 
-#define ACL_ENTRIES_MAX 500 /* about what ext4 takes */
+#define ACL_ENTRIES_MAX 507 /* as ext4 takes with blocks of 4 KiB */
 #define ACL_HEADER_BYTES 4
 #define ACL_ENTRY_BYTES 8
 #define ACL_BYTES_MAX (ACL_HEADER_BYTES + ACL_ENTRY_BYTES * ACL_ENTRIES_MAX)

@@ -9,7 +9,6 @@ import errno, os, sys
 from syscalls import fails, read_file, write_file
 os.chdir(sys.argv[1])
 write_file("f", b"data" * 100000)
-fails(errno.EOPNOTSUPP, os.setxattr, "f", "user.name", b"value")
 fails(errno.EOPNOTSUPP, os.open, ".", os.O_TMPFILE | os.O_RDWR)
 a, b = os.open("f", os.O_RDONLY), os.open("g", os.O_WRONLY | os.O_CREAT)
 n = 0

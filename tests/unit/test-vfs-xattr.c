@@ -453,7 +453,7 @@ END_TEST
 #define NO_ID 0xffffffffu
 
 struct acl {
-	uint8_t bytes[4 + 8 * 500];
+	uint8_t bytes[4 + 8 * 507];
 	size_t len;
 };
 
@@ -660,8 +660,8 @@ START_TEST(test_largest)
 	char bytes[2048];
 
 	memset(bytes, 'b', sizeof(bytes));
-	for (unsigned n = 0; n < 500; n++) {
-		uint16_t tag = n == 0 ? 1 : n < 497 ? 2 : n == 497 ? 4 : n == 498 ? 0x10 : 0x20;
+	for (unsigned n = 0; n < 507; n++) {
+		uint16_t tag = n == 0 ? 1 : n < 504 ? 2 : n == 504 ? 4 : n == 505 ? 0x10 : 0x20;
 
 		put_le16(big_acl.bytes + big_acl.len, tag);
 		put_le16(big_acl.bytes + big_acl.len + 2, 7);
