@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "tests/fault/script.h"
+#include "tests/fault/script_xattr.h"
 
 #include <fcntl.h>
 #include <unistd.h>
@@ -469,31 +470,6 @@ static int readdir_root(struct script *s)
 	return r < 0 ? r : n >= 5 ? 0 : -EPROTO;
 }
 
-static int xattr_set(struct script *s)
-{
-	return offered(
-		vfs_setxattr(s->vfs, &root, VFS_ROOT, SLICE_STR("user.x"), SLICE_STR("1"), 0));
-}
-static int xattr_get(struct script *s)
-{
-	struct buf out = BUF_INIT;
-	int r = offered(vfs_getxattr(s->vfs, &root, VFS_ROOT, SLICE_STR("user.x"), &out));
-
-	buf_done(&out);
-	return r;
-}
-static int xattr_list(struct script *s)
-{
-	struct buf out = BUF_INIT;
-	int r = offered(vfs_listxattr(s->vfs, &root, VFS_ROOT, &out));
-
-	buf_done(&out);
-	return r;
-}
-static int xattr_remove(struct script *s)
-{
-	return offered(vfs_removexattr(s->vfs, &root, VFS_ROOT, SLICE_STR("user.x")));
-}
 static int lock_get(struct script *s)
 {
 	struct vfs_lock l = {.type = VFS_LOCK_WRITE, .end = UINT64_MAX, .owner = 1};
@@ -594,6 +570,7 @@ const struct script_step script_steps[] = {
 	STEP(chown_small),
 	STEP(truncate_down),
 	SYNC(sync_all),
+	STEP(script_xattr_set_capability),
 	STEP(truncate_up),
 	STEP(set_times),
 	STEP(access_user),
@@ -606,10 +583,23 @@ const struct script_step script_steps[] = {
 	STEP(copy_range),
 	STEP(release_unlinked),
 	STEP(readdir_root),
-	STEP(xattr_set),
-	STEP(xattr_get),
-	STEP(xattr_list),
-	STEP(xattr_remove),
+	STEP(script_xattr_file),
+	STEP(script_xattr_set),
+	STEP(script_xattr_set_again),
+	STEP(script_xattr_set_big),
+	STEP(script_xattr_set_capability_again),
+	STEP(script_xattr_get),
+	STEP(script_xattr_drop_capability),
+	STEP(script_xattr_list),
+	STEP(script_xattr_remove),
+	STEP(script_acl_access),
+	STEP(script_acl_default),
+	STEP(script_acl_inherit_file),
+	STEP(script_acl_inherit_directory),
+	STEP(script_acl_chmod),
+	SYNC(sync_all),
+	STEP(script_xattr_unlink),
+	STEP(script_acl_remove),
 	STEP(lock_get),
 	STEP(lock_set),
 	STEP(lock_cancel),

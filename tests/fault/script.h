@@ -26,8 +26,8 @@ extern const size_t script_length;
 
 void script_close_files(struct script *s);
 
-/* A hash over all names, types, owners, modes, links, sizes and bytes below the root. 0, or what
- * reading gave. */
+/* A hash over all names, types, owners, modes, links, attributes, sizes and bytes below the root.
+ * 0, or what reading gave. */
 int script_snapshot(struct vfs *v, uint64_t *ret);
 
 #endif

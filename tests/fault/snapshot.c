@@ -83,6 +83,26 @@ static int mix_content(struct vfs *v, const struct vfs_attr *a, uint64_t *h)
 	return r;
 }
 
+/* Every attribute that it has, ACLs too. */
+static int mix_xattrs(struct vfs *v, uint64_t inode, uint64_t *h)
+{
+	struct buf names = BUF_INIT, value = BUF_INIT;
+	int r = vfs_listxattr(v, &root, inode, &names);
+
+	for (size_t at = 0; r == 0 && at < names.len;) {
+		struct slice name = SLICE_STR((const char *)names.data + at);
+
+		buf_clear(&value);
+		r = vfs_getxattr(v, &root, inode, name, &value);
+		mix(h, name.data, name.len + 1);
+		mix(h, value.data, value.len);
+		at += name.len + 1;
+	}
+	buf_done(&names);
+	buf_done(&value);
+	return r;
+}
+
 static int mix_inode(struct vfs *v, uint64_t inode, uint64_t *h)
 {
 	struct buf target = BUF_INIT;
@@ -96,6 +116,9 @@ static int mix_inode(struct vfs *v, uint64_t inode, uint64_t *h)
 	mix(h, &a.gid, sizeof a.gid);
 	mix(h, &a.nlink, sizeof a.nlink);
 	mix(h, &a.rdev, sizeof a.rdev);
+	r = mix_xattrs(v, inode, h);
+	if (r < 0)
+		return r;
 	if (S_ISREG(a.mode)) {
 		mix(h, &a.size, sizeof a.size);
 		r = mix_content(v, &a, h);
