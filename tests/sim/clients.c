@@ -221,6 +221,8 @@ static int do_attributes(struct client *c, unsigned domain, const struct op *op)
 		return r;
 	if (op->kind == OP_MODE)
 		return vfs_setattr(c->v, &root_cred, inode, NULL, VFS_SET_MODE, &a, &a);
+	if (op_removes_xattr(op))
+		return vfs_removexattr(c->v, &root_cred, inode, SLICE_STR("user.x"));
 	return vfs_setxattr(
 		c->v, &root_cred, inode, SLICE_STR("user.x"), SLICE(&value, sizeof(value)), 0);
 }
@@ -318,7 +320,7 @@ static enum op_kind pick_kind(struct client *c, struct tree *t)
 		[OP_LINK] = 4,
 		[OP_SYMLINK] = 2,
 		[OP_MODE] = 2,
-		[OP_XATTR] = 2};
+		[OP_XATTR] = 5};
 	unsigned sum = 0;
 	enum op_kind k;
 

@@ -424,6 +424,16 @@ static int hard_link(struct tree *t, const struct op *op, uint64_t index)
 	return 0;
 }
 
+/* Sets the one attribute, or (one in three) takes it away. */
+static int attribute(struct node *n, const struct op *op, uint64_t index)
+{
+	if (op_removes_xattr(op) && !n->xattr)
+		return -ENODATA;
+	n->xattr = op_removes_xattr(op) ? 0 : op->seed | 1;
+	n->last_op = index + 1;
+	return 0;
+}
+
 static int attributes(struct tree *t, const struct op *op, uint64_t index)
 {
 	struct place p = place_of(t, op->path);
@@ -435,7 +445,7 @@ static int attributes(struct tree *t, const struct op *op, uint64_t index)
 	if (op->kind == OP_MODE)
 		p.node->mode = (unsigned)op->seed & 0777;
 	else
-		p.node->xattr = op->seed | 1;
+		return attribute(p.node, op, index);
 	p.node->last_op = index + 1;
 	return 0;
 }

@@ -88,6 +88,12 @@ struct node *node_new(enum node_type type, unsigned mode);
 void node_enter(struct node *dir, const char *name, struct node *child);
 void node_write(struct node *n, uint64_t offset, const uint8_t *data, uint64_t len);
 
+/* Whether an OP_XATTR takes the attribute away. */
+static inline bool op_removes_xattr(const struct op *op)
+{
+	return op->seed % 3 == 0;
+}
+
 /* The bytes of a write. Some are zeros, some compress, some do not. */
 void op_bytes(uint64_t seed, uint8_t *out, size_t len);
 
