@@ -4,10 +4,13 @@
 #include "core/data/extents.h"
 #include "core/data/fold.h"
 #include "core/data/keyspace.h"
+#include "core/vfs/acl.h"
 #include "core/vfs/inode_codec.h"
 
 #include <ctype.h>
 #include <inttypes.h>
+
+#define XATTR_SHOWN 256 /* bytes of a value */
 
 void dump_bytes(struct slice s, FILE *out)
 {
@@ -61,6 +64,47 @@ static void dump_key(struct slice key, FILE *out)
 	}
 }
 
+/* " access ACL u::rw- u:1000:r-- g::r-- m::r-- o::---", nothing where there is none. */
+static void dump_acl(const struct inode_record *r, enum inode_tag tag, const char *name, FILE *out)
+{
+	struct slice acl = inode_record_tag(r->tags, tag);
+	struct acl_entry e;
+
+	if (!acl.data)
+		return;
+	(void)fprintf(out, " %s ACL", name);
+	for (size_t n = 0; acl_entry(acl, n, &e); n++) {
+		(void)fprintf(out, " %c:",
+			e.tag & (ACL_USER_OBJ | ACL_USER)     ? 'u'
+			: e.tag & (ACL_GROUP_OBJ | ACL_GROUP) ? 'g'
+			: e.tag == ACL_MASK		      ? 'm'
+							      : 'o');
+		if (e.tag & (ACL_USER | ACL_GROUP))
+			(void)fprintf(out, "%" PRIu32, e.id);
+		(void)fprintf(out, ":%c%c%c", e.perm & 4 ? 'r' : '-', e.perm & 2 ? 'w' : '-',
+			e.perm & 1 ? 'x' : '-');
+	}
+}
+
+static void dump_xattr_summary(const struct inode_record *r, FILE *out)
+{
+	struct slice s = inode_record_tag(r->tags, INODE_TAG_XATTRS);
+
+	if (s.data) /* of the right length, or the record would not have decoded */
+		(void)fprintf(out, " xattrs %" PRIu32 " (%" PRIu64 " bytes%s)", get_le32(s.data),
+			get_le64(s.data + 8), get_le32(s.data + 4) ? ", a capability" : "");
+}
+
+/* A value of up to 64 KiB, in one line that can be read. */
+static void dump_xattr(struct slice value, FILE *out)
+{
+	struct slice shown = SLICE(value.data, value.len < XATTR_SHOWN ? value.len : XATTR_SHOWN);
+
+	(void)fprintf(out, "%zu bytes \"", value.len);
+	dump_bytes(shown, out);
+	(void)fputs(shown.len < value.len ? "\"..." : "\"", out);
+}
+
 static bool dump_inode(struct slice value, FILE *out)
 {
 	struct inode_record r;
@@ -76,6 +120,9 @@ static bool dump_inode(struct slice value, FILE *out)
 		(void)fputs(" -> ", out);
 		dump_bytes(r.symlink, out);
 	}
+	dump_acl(&r, INODE_TAG_ACCESS_ACL, "access", out);
+	dump_acl(&r, INODE_TAG_DEFAULT_ACL, "default", out);
+	dump_xattr_summary(&r, out);
 	return true;
 }
 
@@ -160,6 +207,8 @@ static bool dump_value(const struct record *r, FILE *out)
 	case KEY_COUNTER:
 		return dump_counter(k.a, r->value, out);
 	case KEY_XATTR:
+		dump_xattr(r->value, out);
+		return true;
 	case KEY_ORPHAN:
 	case KEY_TIME:
 	case KEY_RETIRED_SEGMENT:

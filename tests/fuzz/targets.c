@@ -10,6 +10,7 @@
 #include "core/log/segment_format.h"
 #include "core/seal/envelope.h"
 #include "core/seal/superblock.h"
+#include "core/vfs/acl.h"
 #include "core/vfs/inode_codec.h"
 
 #include <assert.h>
@@ -202,6 +203,37 @@ static bool seed_inode(unsigned variant, struct buf *out)
 	return variant < 2 && buf_append(out, bytes, inode_record_encode(&r, bytes)) == 0;
 }
 
+/* What a user or a record gives as an ACL; what is taken can be used, and stays one. */
+static void run_acl(struct slice in)
+{
+	const uint32_t groups[] = {7, 8};
+	const struct vfs_cred c = {.uid = 5, .gid = 6, .ngroups = 2, .groups = groups};
+	struct buf acl = BUF_INIT;
+
+	if (acl_adopt(in, &acl) == 0 && acl.len) {
+		uint32_t mode = acl_mode(buf_slice(&acl), 0100000);
+
+		assert(acl_check(buf_slice(&acl)) == 0);
+		for (uint32_t want = 0; want < 8; want++)
+			(void)acl_permits(buf_slice(&acl), &c, 8, want); /* any answer */
+		acl_set_mode(acl.data, acl.len, mode);
+		assert(acl_mode(buf_slice(&acl), 0100000) == mode);
+		mode = acl_inherit(acl.data, acl.len, 0100000 | in.data[in.len - 1]);
+		assert(acl_check(buf_slice(&acl)) == 0);
+		assert(acl_mode(buf_slice(&acl), mode) == mode);
+	}
+	buf_done(&acl);
+}
+
+static bool seed_acl(unsigned variant, struct buf *out)
+{
+	static const uint8_t bytes[] = {2, 0, 0, 0, 1, 0, 7, 0, 255, 255, 255, 255, 2, 0, 6, 0, 5,
+		0, 0, 0, 4, 0, 5, 0, 255, 255, 255, 255, 8, 0, 4, 0, 7, 0, 0, 0, 16, 0, 7, 0, 255,
+		255, 255, 255, 32, 0, 1, 0, 255, 255, 255, 255};
+
+	return variant == 0 && buf_append(out, bytes, sizeof bytes) == 0;
+}
+
 static void run_small_values(struct slice in)
 {
 	struct segment_record s;
@@ -324,6 +356,7 @@ const struct fuzz_target fuzz_targets[] = {
 	{"chunk", run_chunk, seed_chunk},
 	{"fold", run_fold, NULL},
 	{"inode", run_inode, seed_inode},
+	{"acl", run_acl, seed_acl},
 	{"small-values", run_small_values, NULL},
 	{"block", run_block, seed_block},
 	{"journal", run_journal, seed_journal},
