@@ -107,5 +107,9 @@ dump | cmp - "$WORK/before" || fail "attributes differ after a crash"
 setfattr -x user.text "$MNT/s"
 expect 1 getfattr -n user.text "$MNT/s"
 rm -r "$MNT/d" "$MNT/f" "$MNT/t"
+setfattr -n user.shown -v 'a value' "$MNT/s"
 umount_volume
 fsck_volume
+for key in $(zerofs debug "$STORE" | grep -o 'log/[0-9a-f]*/[0-9a-f]*'); do zerofs debug "$STORE" "$key"; done >"$WORK/out" 2>&1 || true
+printed 'xattr [0-9]* user.shown: 7 bytes "a value"'
+printed ' xattrs 2 (.* bytes)'
