@@ -163,6 +163,48 @@ START_TEST(test_read_only)
 }
 END_TEST
 
+static void set_attribute(const char *name, struct slice value)
+{
+	struct vfs_attr a;
+
+	ck_assert_int_eq(vfs_lookup(w->vfs, &test_root, VFS_ROOT, S("file"), &a), 0);
+	ck_assert_int_eq(vfs_setxattr(w->vfs, &test_root, a.inode, S(name), value, 0), 0);
+}
+
+/* What an inode that is in use knows of its attributes and its ACL moves along. */
+START_TEST(test_attributes)
+{
+	/* owner rw-, user 100 r--, group ---, mask r--, others --- */
+	static const uint8_t acl[] = {2, 0, 0, 0, 1, 0, 6, 0, 255, 255, 255, 255, 2, 0, 4, 0, 100,
+		0, 0, 0, 4, 0, 0, 0, 255, 255, 255, 255, 16, 0, 4, 0, 255, 255, 255, 255, 32, 0, 0,
+		0, 255, 255, 255, 255};
+	const struct vfs_cred ann = {.uid = 100, .gid = 100};
+	struct vfs_attr a, in = {.mode = 0600};
+	struct buf out = BUF_INIT;
+	struct vfs_file *file;
+
+	write_file("file", "x", 1);
+	ck_assert_int_eq(vfs_lookup(w->vfs, &test_root, VFS_ROOT, S("file"), &a), 0);
+	ck_assert_int_eq(vfs_setattr(w->vfs, &test_root, a.inode, NULL, VFS_SET_MODE, &in, &a), 0);
+	ck_assert_int_eq(vfs_sync(w->vfs, NULL), 0);
+	open_follower();
+	ck_assert_int_eq(vfs_open(f.vfs, &test_root, a.inode, O_RDONLY, &file), 0);
+	ck_assert_int_eq(vfs_getxattr(f.vfs, &test_root, a.inode, S("user.a"), &out), -ENODATA);
+	ck_assert_int_eq(vfs_access(f.vfs, &ann, a.inode, R_OK), -EACCES);
+	set_attribute("user.a", S("value"));
+	set_attribute("system.posix_acl_access", SLICE(acl, sizeof(acl)));
+	ck_assert_int_eq(vfs_sync(w->vfs, NULL), 0);
+	poll_follower();
+	ck_assert_int_eq(vfs_getxattr(f.vfs, &test_root, a.inode, S("user.a"), &out), 0);
+	ck_assert_uint_eq(out.len, 5);
+	ck_assert_int_eq(vfs_access(f.vfs, &ann, a.inode, R_OK), 0);
+	ck_assert_int_eq(vfs_setxattr(f.vfs, &test_root, a.inode, S("user.b"), S("1"), 0), -EROFS);
+	ck_assert_int_eq(vfs_removexattr(f.vfs, &test_root, a.inode, S("user.a")), -EROFS);
+	vfs_release(f.vfs, file);
+	buf_done(&out);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("vfs-follower");
@@ -174,6 +216,7 @@ int main(void)
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_add_test(t, test_follow);
 	tcase_add_test(t, test_read_only);
+	tcase_add_test(t, test_attributes);
 	suite_add_tcase(s, t);
 	srunner_run_all(sr, CK_NORMAL);
 	failed = srunner_ntests_failed(sr);

@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Extended attributes and ACLs of whole volumes: who may, what stays over a reopen, a crash and a
  * compaction, what is charged, and what goes with the inode. */
+#include "core/base/rng.h"
+
 #include "tests/unit/vfs-ops-fixture.h"
 
 #include "core/base/bytes.h"
+#include "core/base/thread.h"
 #include "core/data/keyspace.h"
 #include "core/vfs/inode_format.h"
 
@@ -400,6 +403,52 @@ START_TEST(test_quota)
 }
 END_TEST
 
+/* Several at one inode: the summary, and with it the usage, is that of what came out. */
+struct changer {
+	struct thread thread;
+	uint64_t inode, seed;
+};
+
+static void change_much(void *arg)
+{
+	static const char *const names[] = {"user.a", "user.b", "user.c"};
+	struct changer *c = arg;
+	struct rng rng = rng_of(c->seed);
+
+	for (int n = 0; n < 2000; n++) {
+		const char *name = names[rng_below(&rng, 3)];
+		int r = rng_chance(&rng, 1, 2) ? drop(&test_root, c->inode, name)
+					       : vfs_setxattr(v->vfs, &test_root, c->inode, S(name),
+							 SLICE(big, rng_below(&rng, 300)), 0);
+
+		ck_assert(r == 0 || r == -ENODATA);
+	}
+}
+
+START_TEST(test_threads)
+{
+	struct changer changers[3];
+	struct buf names = BUF_INIT, value = BUF_INIT;
+	uint64_t i = file_at(VFS_ROOT, "f"), before = used(), bytes = 0;
+
+	for (int k = 0; k < 3; k++) {
+		changers[k] = (struct changer){.inode = i, .seed = 11 + (uint64_t)k};
+		OK(thread_start(&changers[k].thread, "changer", change_much, &changers[k]));
+	}
+	for (int k = 0; k < 3; k++)
+		thread_join(&changers[k].thread);
+	OK(vfs_listxattr(v->vfs, &test_root, i, &names));
+	for (size_t at = 0; at < names.len; at += 7) {
+		buf_clear(&value);
+		OK(vfs_getxattr(v->vfs, &test_root, i, SLICE(names.data + at, 6), &value));
+		bytes += 6 + value.len;
+	}
+	ck_assert_uint_eq(used(), before + bytes);
+	buf_done(&names);
+	buf_done(&value);
+}
+END_TEST
+
 /* ---- capabilities ---- */
 
 START_TEST(test_capability)
@@ -670,6 +719,7 @@ START_TEST(test_largest)
 	}
 	put_le32(big_acl.bytes, 2);
 	OK(vfs_setxattr(v->vfs, &test_root, d, S(DEFAULT), SLICE(big_acl.bytes, big_acl.len), 0));
+	OK(vfs_sync(v->vfs, NULL));
 	OK(vfs_setxattr(v->vfs, &test_root, d, S(ACCESS), SLICE(big_acl.bytes, big_acl.len), 0));
 	OK(set(&test_root, d, "user.a", "1"));
 	OK(vfs_mkdir(v->vfs, &test_root, d, S("sub"), 0777, &a));
@@ -708,6 +758,7 @@ static void add(TCase *t)
 	tcase_add_test(t, test_removal_in_one_group);
 	tcase_add_test(t, test_crash);
 	tcase_add_test(t, test_quota);
+	tcase_add_test(t, test_threads);
 	tcase_add_test(t, test_capability);
 	tcase_add_test(t, test_access_acl);
 	tcase_add_test(t, test_setgid);
