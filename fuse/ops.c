@@ -142,8 +142,7 @@ bool call_string(struct call *c, size_t *at, struct slice *ret)
 
 static void req_nothing(struct call *c)
 {
-	(void)c; /* FORGET and INTERRUPT have no answer: node ids are inode numbers, nothing is
-		    counted */
+	(void)c; /* INTERRUPT has no answer */
 }
 
 static void req_destroy(struct call *c)
@@ -202,7 +201,7 @@ static void req_init(struct call *c)
 
 static req_fn *const operations[] = {
 	[FUSE_LOOKUP] = req_lookup,
-	[FUSE_FORGET] = req_nothing,
+	[FUSE_FORGET] = req_forget,
 	[FUSE_GETATTR] = req_getattr,
 	[FUSE_SETATTR] = req_setattr,
 	[FUSE_READLINK] = req_readlink,
@@ -233,7 +232,7 @@ static req_fn *const operations[] = {
 	[FUSE_CREATE] = req_create,
 	[FUSE_INTERRUPT] = req_nothing,
 	[FUSE_DESTROY] = req_destroy,
-	[FUSE_BATCH_FORGET] = req_nothing,
+	[FUSE_BATCH_FORGET] = req_batch_forget,
 	[FUSE_FALLOCATE] = req_fallocate,
 	[FUSE_READDIRPLUS] = req_readdirplus,
 	[FUSE_RENAME2] = req_rename2,
@@ -252,7 +251,8 @@ void ops_handle(void *arg, struct loop_request *r)
 	c.vfs = c.ops->vfs;
 	c.arg = r->in + sizeof c.header;
 	c.arg_len = r->in_len - sizeof c.header;
-	c.cred = (struct vfs_cred){.uid = c.header.uid, .gid = c.header.gid, .pid = c.header.pid};
+	c.cred = (struct vfs_cred){
+		.uid = c.header.uid, .gid = c.header.gid, .pid = c.header.pid, .keeps = true};
 
 	uint32_t opcode = c.header.opcode;
 	req_fn *fn = opcode < sizeof operations / sizeof *operations ? operations[opcode] : NULL;

@@ -55,7 +55,7 @@ void call_done(struct call *c);
 typedef void req_fn(struct call *c);
 req_fn req_lookup, req_getattr, req_setattr, req_readlink, req_symlink, req_mknod, req_mkdir,
 	req_unlink, req_rmdir, req_rename, req_rename2, req_link, req_create, req_tmpfile,
-	req_access, req_statfs;
+	req_access, req_statfs, req_forget, req_batch_forget;
 req_fn req_open, req_read, req_write, req_release, req_fsync, req_flush, req_fallocate, req_lseek,
 	req_copy_file_range;
 req_fn req_opendir, req_readdir, req_readdirplus, req_releasedir;

@@ -29,6 +29,31 @@ void req_lookup(struct call *c)
 	}
 }
 
+/*
+ * No lookups are counted: node ids are inode numbers, and a number matters to the kernel only after
+ * the last name is gone. From then on nobody can look it up, and the kernel gives back all its
+ * lookups of an inode at once, when its last user has gone.
+ */
+void req_forget(struct call *c)
+{
+	vfs_forget(c->vfs, c->header.nodeid);
+}
+
+void req_batch_forget(struct call *c)
+{
+	struct fuse_batch_forget_in in;
+	struct fuse_forget_one one;
+
+	if (c->arg_len < sizeof in)
+		return; /* nobody waits for an answer */
+	memcpy(&in, c->arg, sizeof in);
+	for (size_t at = sizeof in; in.count && c->arg_len - at >= sizeof one; in.count--) {
+		memcpy(&one, c->arg + at, sizeof one);
+		vfs_forget(c->vfs, one.nodeid);
+		at += sizeof one;
+	}
+}
+
 static uint64_t rdev_decode(uint32_t dev)
 {
 	return makedev((dev & 0xfff00) >> 8, (dev & 0xff) | (dev >> 12 & 0xfff00));

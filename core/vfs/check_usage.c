@@ -3,6 +3,7 @@
 #include "core/base/cleanup.h"
 #include "core/index/maintain.h"
 #include "core/vfs/check_internal.h"
+#include "core/vfs/kept.h"
 
 #include <dirent.h>
 
@@ -13,7 +14,7 @@ typedef unsigned long long ull;
 static bool is_open(struct vfs_engine *e, uint64_t number)
 {
 	struct inode *i = inode_find(e, number);
-	bool open = i && atomic_load(&i->opens) > 0;
+	bool open = i && (atomic_load(&i->opens) > 0 || kept(i));
 
 	inode_unref(i);
 	return open;

@@ -3,6 +3,7 @@
 #include "core/vfs/engine.h"
 #include "core/base/cleanup.h"
 #include "core/vfs/handle.h"
+#include "core/vfs/kept.h"
 #include "core/vfs/op.h"
 #include "core/vfs/owner.h"
 
@@ -26,6 +27,7 @@ static const struct vfs_ops engine_ops = {
 	.readlink = engine_readlink,
 	.getattr = engine_getattr,
 	.setattr = engine_setattr,
+	.forget = engine_forget,
 	.access = engine_access,
 	.statfs = engine_statfs,
 	.open = engine_open,
@@ -129,6 +131,7 @@ int vfs_engine_new(const struct vfs_engine_options *o, struct vfs_engine **ret, 
 	mutex_init(&e->rename, RANK_RENAME);
 	mutex_init(&e->groups_lock, RANK_GROUP_INODES);
 	list_init(&e->groups);
+	kept_init(e);
 	*ret = e;
 	return 0;
 }
@@ -257,6 +260,7 @@ void vfs_engine_stop(struct vfs_engine *e)
 	if (!e->log)
 		return;
 	handle_stop_drain(e);
+	kept_drop_all(e);
 	push_lazy(e);
 }
 
@@ -266,6 +270,7 @@ void vfs_engine_free(struct vfs_engine *e)
 		return;
 	inode_table_done(e);
 	assert(list_empty(&e->groups)); /* each was acknowledged or dropped */
+	kept_done(e);
 	mutex_done(&e->groups_lock);
 	mutex_done(&e->rename);
 	alloc_done(&e->alloc);

@@ -31,10 +31,14 @@ struct vfs_engine {
 	struct mutex groups_lock; /* RANK_GROUP_INODES */
 	struct list groups;	  /* guarded by groups_lock: every struct group_inodes */
 
+	struct mutex kept_lock; /* RANK_HANDLE */
+	struct list kept;	/* guarded by kept_lock: removed inodes, see kept.h */
+
 	struct thread drain; /* removes orphans that a crash left */
 	bool started;
 	/* atomic */
 	_Atomic bool stopping;
+	_Atomic uint64_t nkept;
 	_Atomic uint64_t last_changed; /* the newest group in which something changed */
 	_Atomic uint64_t lazy_group; /* the newest group with access times that ask for no commit */
 	_Atomic uint64_t changes, longest_wait_ms, open_files, orphans;
@@ -75,6 +79,7 @@ int engine_readlink(struct vfs *v, const struct vfs_cred *c, uint64_t inode, str
 int engine_getattr(struct vfs *v, const struct vfs_cred *c, uint64_t inode, struct vfs_attr *ret);
 int engine_setattr(struct vfs *v, const struct vfs_cred *c, uint64_t inode, struct vfs_file *f,
 	unsigned set, const struct vfs_attr *in, struct vfs_attr *ret);
+void engine_forget(struct vfs *v, uint64_t inode);
 int engine_access(struct vfs *v, const struct vfs_cred *c, uint64_t inode, int mask);
 int engine_statfs(struct vfs *v, struct vfs_statfs *ret);
 int engine_open(

@@ -3,6 +3,7 @@
 #include "core/vfs/handle.h"
 #include "core/base/cleanup.h"
 #include "core/base/diag.h"
+#include "core/vfs/kept.h"
 #include "core/vfs/op.h"
 #include "core/vfs/xattr.h"
 
@@ -36,10 +37,10 @@ void handle_install(struct vfs_file *f, struct inode *i)
 
 bool handle_alive(const struct inode *i)
 {
-	return !i->gone && (i->nlink > 0 || atomic_load(&i->opens) > 0);
+	return !i->gone && (i->nlink > 0 || atomic_load(&i->opens) > 0 || kept(i));
 }
 
-/* Removes an inode that has neither a name nor an open file. 0 also when there is nothing to do. */
+/* 0 also when there is nothing to do. */
 static int remove_orphan(struct inode *i)
 {
 	struct data_reserve *reserve = NULL;
@@ -52,7 +53,7 @@ static int remove_orphan(struct inode *i)
 		op_add(&op, i);
 		op_lock(&op);
 		/* Somebody else may have removed it, or opened it again by its number. */
-		if (!i->gone && i->nlink == 0 && atomic_load(&i->opens) == 0)
+		if (!i->gone && i->nlink == 0 && atomic_load(&i->opens) == 0 && !kept(i))
 			r = op_join(&op, OP_DROP_RECORDS + xattr_all_records(i),
 				OP_DROP_BYTES + xattr_all_bytes(i));
 	}
@@ -63,6 +64,11 @@ static int remove_orphan(struct inode *i)
 	return r;
 }
 
+void handle_remove_orphan(struct inode *i)
+{
+	(void)remove_orphan(i); /* as said: the record stays */
+}
+
 void handle_close(struct vfs_file *f)
 {
 	struct inode *i = f->inode;
@@ -70,12 +76,11 @@ void handle_close(struct vfs_file *f)
 
 	if (atomic_fetch_sub(&i->opens, 1) == 1) {
 		rwlock_rdlock(&i->lock);
-		orphan = i->nlink == 0 && !i->gone;
+		orphan = i->nlink == 0 && !i->gone && !kept(i);
 		rwlock_unlock(&i->lock);
 	}
-	/* When it fails the record stays, and the next start removes the inode. */
 	if (orphan)
-		(void)remove_orphan(i);
+		handle_remove_orphan(i);
 	atomic_fetch_sub_explicit(&i->engine->open_files, 1, memory_order_relaxed);
 	inode_unref(i);
 	free(f);
@@ -109,7 +114,7 @@ static int drain_one(struct vfs_engine *e, uint64_t number)
 
 	if (r < 0)
 		return r == -ESTALE ? 0 : r; /* a record without an inode is for fsck */
-	if (atomic_load(&i->opens) > 0)
+	if (atomic_load(&i->opens) > 0 || kept(i))
 		return 0;
 	atomic_fetch_add_explicit(&e->orphans, 1, memory_order_relaxed);
 	return remove_orphan(i);

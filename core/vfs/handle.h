@@ -35,8 +35,12 @@ static inline bool handle_writable(const struct vfs_file *f)
 	return (f->flags & O_ACCMODE) != O_RDONLY;
 }
 
-/* Whether a user may still meet this inode: it has a name, or is open. Lock held at least shared.
- */
+/* Removes an inode that has neither a name nor an open file nor is kept; when it fails its record
+ * stays for the next start. No locks held. */
+void handle_remove_orphan(struct inode *i);
+
+/* Whether a user may still meet this inode: it has a name, is open, or a front end refers to it.
+ * Lock held at least shared. */
 bool handle_alive(const struct inode *i);
 
 /* Starts the thread that removes orphans of former runs. 0, -EAGAIN, -ENOMEM. */

@@ -54,6 +54,8 @@ static struct inode *inode_alloc(struct vfs_engine *e)
 	list_init(&i->clock);
 	list_init(&i->changed);
 	list_init(&i->touched);
+	list_init(&i->kept_link);
+	atomic_init(&i->kept, false);
 	rwlock_init(&i->lock, RANK_INODE_NESTS);
 	return i;
 }

@@ -33,6 +33,8 @@ struct inode {
 	_Atomic size_t charge;		  /* bytes of the cache that it accounts for */
 	_Atomic uint64_t entries_version; /* of a directory: counts changes of entries, after they
 					     are in the index */
+	/* removed, and a front end refers to it (kept.h); rises only under `lock` */
+	_Atomic bool kept;
 	/* guarded by the shard's lock */
 	struct list clock;
 	enum inode_state state;
@@ -47,6 +49,7 @@ struct inode {
 	uint64_t change;       /* group << INODE_CHANGE_SHIFT | n */
 	bool gone;	       /* removed for good, or never came to be */
 	bool orphan;	       /* an orphan record is stored */
+	bool orphan_room;      /* `reserved` has room for one, if it is an orphan still */
 	struct inode_run run;  /* of a directory */
 	uint8_t *symlink;      /* `size` bytes */
 	struct buf tags;       /* as stored; grows by inode_tags.h only */
@@ -58,6 +61,8 @@ struct inode {
 	struct list changed; /* in the list of that group */
 	size_t reserved;     /* index bytes kept in that group for the encoding */
 	uint8_t *room;	     /* where to encode; NULL = the stack is enough */
+	/* guarded by the engine's kept_lock */
+	struct list kept_link;
 	/* guarded by lock, the list by groups_lock: encoded on touch into a group that is still
 	 * closing */
 	struct list touched;

@@ -197,6 +197,7 @@ static int remove_entry(struct vfs *v, const struct vfs_cred *c, uint64_t dir_nu
 	if (r < 0)
 		return r;
 	r = op_begin(&op, e);
+	op.keeps = c->keeps;
 	for (unsigned attempt = 0; r == 0; attempt++) {
 		inode_unref(TAKE(m.child));
 		r = lookup_child(dir, name, &m.slot, &m.child);

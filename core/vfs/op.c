@@ -8,6 +8,7 @@
  */
 #include "core/vfs/op.h"
 #include "core/base/cleanup.h"
+#include "core/vfs/kept.h"
 #include "core/vfs/xattr.h"
 
 #include <assert.h>
@@ -109,22 +110,32 @@ static void leave_list(struct inode *i)
 	i->group = NULL;
 	mutex_unlock(&i->engine->groups_lock);
 	i->reserved = 0;
+	i->orphan_room = false;
 	inode_unref(i);
 }
 
 void op_encode(struct inode *i)
 {
 	struct index_group *records = group_records(i->group);
+	bool room = i->orphan_room;
 	size_t used = inode_encode(i, records);
 
+	if (room && i->nlink == 0 && !i->gone) {
+		struct key k = key_orphan(i->number);
+
+		index_put(records, key_slice(&k), (struct slice){0});
+		used += k.len;
+		i->orphan = true;
+		room = false;
+	}
 	assert(used <= i->reserved);
-	index_unreserve(records, i->reserved - used, 0);
+	index_unreserve(records, i->reserved - used, room);
 	leave_list(i);
 }
 
 void op_forget(struct inode *i)
 {
-	index_unreserve(group_records(i->group), i->reserved, 1);
+	index_unreserve(group_records(i->group), i->reserved, 1 + i->orphan_room);
 	leave_list(i);
 }
 
@@ -151,8 +162,10 @@ static size_t record_need(const struct op *op, const struct inode *i, size_t *n)
 {
 	size_t need = inode_encode_bound(i, op->inline_after) + op->tags_more;
 
-	if (i->group == op->group)
+	if (i->group == op->group) {
+		need += i->orphan_room ? OP_DROP_BYTES : 0;
 		return need > i->reserved ? need - i->reserved : 0;
+	}
 	*n += 1;
 	return need;
 }
@@ -378,6 +391,17 @@ void op_allocate(
 	i->moved += (int64_t)(i->data.allocated - before);
 }
 
+/* Most orphans are gone before their group closes: the record waits until then. */
+static void become_orphan(struct op *op, struct inode *i)
+{
+	assert(i->group == op->group && op->bytes >= OP_DROP_BYTES && op->nrecords > 0);
+	op->bytes -= OP_DROP_BYTES;
+	op->nrecords--;
+	i->reserved += OP_DROP_BYTES;
+	i->orphan_room = true;
+	atomic_fetch_add_explicit(&op->engine->orphans, 1, memory_order_relaxed);
+}
+
 void op_drop(struct op *op, struct inode *i, struct data_reserve *r)
 {
 	struct vfs_engine *e = op->engine;
@@ -385,13 +409,12 @@ void op_drop(struct op *op, struct inode *i, struct data_reserve *r)
 
 	rwlock_assert_write(&i->lock);
 	assert(i->nlink == 0 && !i->gone);
-	if (atomic_load(&i->opens) > 0) {
+	if (op->keeps)
+		kept_add(i);
+	if (atomic_load(&i->opens) > 0 || kept(i)) {
 		data_reserve_free(r);
-		if (i->orphan)
-			return;
-		op_put(op, &k, (struct slice){0});
-		i->orphan = true;
-		atomic_fetch_add_explicit(&e->orphans, 1, memory_order_relaxed);
+		if (!i->orphan && !i->orphan_room)
+			become_orphan(op, i);
 		return;
 	}
 	if (S_ISREG(i->mode))
@@ -399,11 +422,11 @@ void op_drop(struct op *op, struct inode *i, struct data_reserve *r)
 	else
 		data_reserve_free(r);
 	xattr_drop_all(op, i);
-	if (i->orphan) {
-		op_delete(op, &k);
-		i->orphan = false;
+	if (i->orphan || i->orphan_room)
 		atomic_fetch_sub_explicit(&e->orphans, 1, memory_order_relaxed);
-	}
+	if (i->orphan)
+		op_delete(op, &k);
+	i->orphan = false;
 	i->gone = true;
 	group_usage_add(op->group, 0, -1);
 	atomic_fetch_sub_explicit(&e->quota.used_inodes, 1, memory_order_relaxed);

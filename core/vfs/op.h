@@ -45,6 +45,7 @@ struct op {
 	struct inode *fresh; /* a new inode, locked by inode_insert; borrowed */
 	bool locked;
 	bool lazy;	     /* only an access time: asks for no commit */
+	bool keeps;	     /* what it removes stays while the front end refers to it */
 	bool crowded;	     /* the group has records enough: to be closed */
 	size_t inline_after; /* the most inline bytes that a file has afterwards */
 	size_t tags_more;    /* by how much tagged fields may grow */
@@ -95,8 +96,9 @@ void op_punch(
 void op_allocate(
 	struct op *op, struct inode *i, uint64_t offset, uint64_t len, struct data_reserve *r);
 /*
- * An inode has lost its last name: it becomes an orphan while it is open, else it is removed with
- * its bytes. `r` (for regular files, from data_prepare_change) is taken.
+ * An inode has lost its last name: it becomes an orphan while it is open or kept, else it is
+ * removed with its bytes. The orphan's record is made when the group is encoded, if it is one then.
+ * `r` (for regular files, from data_prepare_change) is taken.
  */
 void op_drop(struct op *op, struct inode *i, struct data_reserve *r);
 

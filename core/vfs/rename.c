@@ -306,6 +306,7 @@ static int rename_in(struct vfs_engine *e, struct move *m)
 	struct op op;
 	int r = op_begin(&op, e);
 
+	op.keeps = m->cred->keeps;
 	for (unsigned n = 0; r == 0; n++) {
 		r = attempt(&op, m);
 		if (r != -EAGAIN)

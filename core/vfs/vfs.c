@@ -154,6 +154,12 @@ int vfs_setattr(struct vfs *v, const struct vfs_cred *c, uint64_t inode, struct 
 	return CALL(v, setattr, c, inode, f, set, in, ret);
 }
 
+void vfs_forget(struct vfs *v, uint64_t inode)
+{
+	if (v->ops->forget)
+		v->ops->forget(v, inode);
+}
+
 int vfs_access(struct vfs *v, const struct vfs_cred *c, uint64_t inode, int mask)
 {
 	return mask & ~(R_OK | W_OK | X_OK) ? -EINVAL : CALL(v, access, c, inode, mask);

@@ -46,6 +46,7 @@ struct vfs_cred {
 	const uint32_t *groups;
 	/* Of what is created, where the directory has no default ACL; 0: `mode` has it applied. */
 	uint32_t umask;
+	bool keeps; /* the front end goes on using numbers of what it removes, until vfs_forget */
 };
 
 struct vfs_attr {
@@ -199,6 +200,11 @@ struct vfs_ops {
 	 * with everything. */
 	int (*setattr)(struct vfs *v, const struct vfs_cred *c, uint64_t inode, struct vfs_file *f,
 		unsigned set, const struct vfs_attr *in, struct vfs_attr *ret);
+	/*
+	 * The front end has no use for the number of an inode any more. Of one that it removed
+	 * (vfs_cred.keeps) the last trace goes now, unless it is open; nothing happens to others.
+	 */
+	void (*forget)(struct vfs *v, uint64_t inode);
 	/* access(2): R_OK | W_OK | X_OK; -EACCES, -EROFS. */
 	int (*access)(struct vfs *v, const struct vfs_cred *c, uint64_t inode, int mask);
 	int (*statfs)(struct vfs *v, struct vfs_statfs *ret);
@@ -302,6 +308,7 @@ int vfs_readlink(struct vfs *v, const struct vfs_cred *c, uint64_t inode, struct
 int vfs_getattr(struct vfs *v, const struct vfs_cred *c, uint64_t inode, struct vfs_attr *ret);
 int vfs_setattr(struct vfs *v, const struct vfs_cred *c, uint64_t inode, struct vfs_file *f,
 	unsigned set, const struct vfs_attr *in, struct vfs_attr *ret);
+void vfs_forget(struct vfs *v, uint64_t inode);
 int vfs_access(struct vfs *v, const struct vfs_cred *c, uint64_t inode, int mask);
 int vfs_statfs(struct vfs *v, struct vfs_statfs *ret);
 int vfs_open(

@@ -38,7 +38,30 @@ if sys.argv[2] == "make":
     os.chdir(sys.argv[1]); os.mkdir("here"); os.chdir("here"); os.rmdir("../here")
     fails(errno.ENOENT, write_file, "x", b"")
     fails(errno.ENOENT, os.mkdir, "x")
-    fails(errno.ESTALE, os.listdir, ".") # elsewhere an empty list: there is no count of who stands in a directory
+    fails(errno.ENOENT, os.stat, "x")
+    fails(errno.ENOENT, os.rename, sys.argv[1] + "/f", "x")
+    fails(errno.ENOENT, os.getcwd)
+    assert os.listdir(".") == [] and os.stat(".").st_nlink == 0
+    # The same when another process does it, and when another directory takes the name.
+    for how in ("remove", "replace"):
+        os.mkdir(sys.argv[1] + "/there"); os.mkdir(sys.argv[1] + "/other"); os.chdir(sys.argv[1] + "/there")
+        where = os.stat(".").st_ino
+        if os.fork() == 0:
+            os.chdir(sys.argv[1])
+            os.rmdir("there") if how == "remove" else os.rename("other", "there")
+            os._exit(0)
+        assert os.wait()[1] == 0
+        assert os.listdir(".") == [] and os.stat(".").st_ino == where and os.stat(".").st_nlink == 0
+        assert os.stat("..").st_ino == os.stat(sys.argv[1]).st_ino
+        os.chmod(".", 0o700); fd = os.open(".", os.O_RDONLY); assert os.fstat(fd).st_mode & 0o777 == 0o700; os.close(fd)
+        fails(errno.ENOENT, write_file, "x", b""); fails(errno.ENOENT, os.mkdir, "x"); fails(errno.ENOENT, os.symlink, "a", "x")
+        fails(errno.ENOENT, os.link, sys.argv[1] + "/f", "x")
+        os.chdir(sys.argv[1]); os.rmdir("there" if how == "replace" else "other")
+    # What is looked up but not open lives on as well.
+    write_file("held", b"12345"); fd = os.open("held", os.O_PATH); os.unlink("held")
+    assert os.fstat(fd).st_size == 5 and os.fstat(fd).st_nlink == 0
+    with open("/proc/self/fd/%d" % fd, "rb") as f: assert f.read() == b"12345"
+    os.close(fd)
 else:
     os.chdir("deep")
     for i in range(600):
@@ -49,6 +72,9 @@ else:
         os.chdir("..")
 END
 py "$WORK/dirs.py" "$MNT" make
+# When the last user has gone, so has what was removed.
+no_orphans() { [ "$(status_of files orphans)" = 0 ]; }
+wait_until 10 no_orphans || fail "$(status_of files orphans) orphans are left"
 remount_volume
 py "$WORK/dirs.py" "$MNT" check
 rm -rf "$MNT/deep"
