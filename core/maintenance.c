@@ -16,6 +16,10 @@
 
 #define SWEEP_MAX 1000u /* objects deleted by one sweep */
 #define TICK_MS 1000
+/* So many deletes in memtables are flushed, and with that merged with what they hide, as soon as
+ * nothing changes any more: who lists the directory in which they were steps over each. */
+#define DELETES_MANY 16384u
+#define DELETES_QUIET_MS 2000
 
 struct maintenance {
 	struct maintenance_options o; /* immutable */
@@ -214,10 +218,13 @@ static bool flush_is_due(struct maintenance *m)
 	struct manifest *manifest = index_manifest(m->o.index);
 	struct log_stats s;
 	uint64_t bytes = index_memtable_bytes(m->o.index), now = env_now_ns();
+	uint64_t quiet_ms = m->o.idle_flush_ms;
 	uint64_t from = manifest->replay.epoch == m->o.epoch ? manifest->replay.sequence : 0;
 
 	manifest_unref(manifest);
 	log_stats(m->o.log, &s);
+	if (quiet_ms > DELETES_QUIET_MS && index_memtable_deletes(m->o.index) >= DELETES_MANY)
+		quiet_ms = DELETES_QUIET_MS;
 
 	MUTEX_GUARD(&m->lock);
 	if (bytes != m->last_bytes) {
@@ -227,7 +234,7 @@ static bool flush_is_due(struct maintenance *m)
 	if (bytes == 0)
 		return false;
 	return s.next_sequence - from >= m->o.segments_behind ||
-	       now - m->last_change_ns >= m->o.idle_flush_ms * 1000000;
+	       now - m->last_change_ns >= quiet_ms * 1000000;
 }
 
 /* Waits for a poke or a tick; false = stop. */

@@ -7,9 +7,9 @@
  * the one above it. A merge takes tables of one level together with all that they overlap in the
  * next. A table that overlaps nothing there is moved instead: an edit that rewrites nothing.
  *
- * Urgency: a full level 0 (flushes wait for it); tables heavy with range deletes, because what
- * these hide is space that nobody gets back otherwise, also when nothing is written any more; then
- * the level that is fullest for its size.
+ * Urgency: a full level 0 (flushes wait for it); tables heavy with deletes, because what
+ * these hide is space that nobody gets back and a burden on whoever reads the range otherwise, also
+ * when nothing is written any more; then the level that is fullest for its size.
  */
 #include "core/index/manifest.h"
 
@@ -22,7 +22,7 @@ struct compact_table {
 	uint64_t size;		  /* bytes */
 	bool blocked; /* must not be merged now, but may be moved: its dropped references are not
 			 booked */
-	bool heavy;   /* holds many range deletes */
+	bool heavy;   /* holds many deletes */
 };
 
 struct compact_state {

@@ -234,6 +234,16 @@ static uint64_t memtable_bytes_locked(const struct index *ix)
 	return bytes;
 }
 
+uint64_t index_memtable_deletes(struct index *ix)
+{
+	uint64_t n = 0;
+
+	MUTEX_GUARD(&ix->lock);
+	for (size_t i = 0; i < ix->current->nmem; i++)
+		n += memtable_deletes(ix->current->mem[i]->table);
+	return n;
+}
+
 uint64_t index_memtable_bytes(struct index *ix)
 {
 	MUTEX_GUARD(&ix->lock);

@@ -124,7 +124,8 @@ int index_scan_table_versions(struct index *ix, struct slice first, struct slice
 /* The newest group that is acknowledged, all of whose memtable is closed or (force) can be closed
  * now; 0 = nothing to flush. */
 uint64_t index_flushable(struct index *ix, bool force);
-uint64_t index_memtable_bytes(struct index *ix); /* all memtables */
+uint64_t index_memtable_bytes(struct index *ix);   /* all memtables */
+uint64_t index_memtable_deletes(struct index *ix); /* point deletes in them */
 /* Waits while level 0 is full or memtables exceed their share (foreground throttle). Calls
  * env_blocking(). -ECANCELED. */
 int index_throttle(struct index *ix);

@@ -18,7 +18,7 @@ enum maintain_task { MAINTAIN_FLUSH, MAINTAIN_MERGE, MAINTAIN_TASKS };
 struct table_note {
 	struct table_id id; /* job 0 = unused */
 	bool drops;	    /* it has dropped references */
-	bool heavy;	    /* many range deletes, or one that hides a whole table */
+	bool heavy;	    /* many deletes, or a range delete that hides a whole table */
 };
 
 /* Zeros to begin with. Guarded by the index's lock. */

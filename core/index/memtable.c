@@ -26,7 +26,7 @@ struct memtable {
 	struct arena arena;
 	size_t reserved;
 	/* written under lock, read by anybody */
-	_Atomic uint64_t used, records;
+	_Atomic uint64_t used, records, deletes;
 };
 
 struct memtable_group {
@@ -95,6 +95,11 @@ const struct range_set *memtable_ranges(const struct memtable *m)
 uint64_t memtable_bytes(const struct memtable *m)
 {
 	return atomic_load_explicit(&m->used, memory_order_relaxed);
+}
+
+uint64_t memtable_deletes(const struct memtable *m)
+{
+	return atomic_load_explicit(&m->deletes, memory_order_relaxed);
 }
 
 uint64_t memtable_records(const struct memtable *m)
@@ -244,6 +249,8 @@ void memtable_add(struct memtable_group *g, enum record_op op, struct slice key,
 		replace_locked(g, n, v);
 	else
 		insert_locked(g, key, v);
+	if (op == RECORD_DELETE)
+		atomic_fetch_add_explicit(&m->deletes, 1, memory_order_relaxed);
 	settle_locked(g, memtable_cost(key.len + value.len, 1), before);
 }
 

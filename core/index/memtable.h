@@ -46,6 +46,7 @@ int memtable_group_encode(const struct memtable_group *g, struct buf *out);
 
 uint64_t memtable_bytes(const struct memtable *m); /* memory of what was added */
 uint64_t memtable_records(const struct memtable *m);
+uint64_t memtable_deletes(const struct memtable *m); /* how often a key was deleted */
 /* Versions of v->key of groups above `floor` (older ones are in the tables already). 0, -ENOMEM. */
 int memtable_get(struct memtable *m, uint64_t floor, struct versions *v);
 /*

@@ -15,17 +15,20 @@
 /* From here on a table's range deletes alone are a reason to merge it. */
 #define HEAVY_RANGES 32u
 #define HEAVY_SHARE 8u
+/* The same of deletes, where they are half of what a table holds: readers of a range step over each
+ * of them, and over what it hides. */
+#define HEAVY_DELETES 4096u
 
 struct run_state {
 	struct index *ix;
 	const struct table_run_source *from;
 	struct table_writer_options options;
 	struct table_run *run;
-	struct table_writer *writer; /* NULL before the first record */
-	struct table_id id;	     /* of what is being written */
-	struct buf last;	     /* user key of the record before */
-	uint64_t records, ranges;    /* of the table being written */
-	bool hides;		     /* a range delete covers a whole table below */
+	struct table_writer *writer;	   /* NULL before the first record */
+	struct table_id id;		   /* of what is being written */
+	struct buf last;		   /* user key of the record before */
+	uint64_t records, ranges, deletes; /* of the table being written */
+	bool hides;			   /* a range delete covers a whole table below */
 };
 
 void table_run_done(struct table_run *run)
@@ -83,6 +86,12 @@ static bool hides_table(const struct table_run_source *from, const struct record
 	return false;
 }
 
+static bool is_heavy(const struct run_state *s)
+{
+	return s->hides || (s->ranges >= HEAVY_RANGES && s->ranges * HEAVY_SHARE >= s->records) ||
+	       (s->deletes >= HEAVY_DELETES && s->deletes * 2 >= s->records);
+}
+
 /* Stores the table that is being written, and what was dropped since the one before. */
 static int finish_table(struct run_state *s, struct error *err)
 {
@@ -97,13 +106,11 @@ static int finish_table(struct run_state *s, struct error *err)
 	r = table_writer_finish(s->writer, planted(PLANTED_FORGET_DEBIT) ? NULL : &dropped,
 		&run->tables[run->n], &why);
 	if (r == 0) {
-		run->notes[run->n] = (struct table_note){.id = s->id,
-			.drops = dropped.n > 0,
-			.heavy = s->hides || (s->ranges >= HEAVY_RANGES &&
-						     s->ranges * HEAVY_SHARE >= s->records)};
+		run->notes[run->n] = (struct table_note){
+			.id = s->id, .drops = dropped.n > 0, .heavy = is_heavy(s)};
 		run->bytes += run->tables[run->n].size;
 		run->n++;
-		s->records = s->ranges = 0;
+		s->records = s->ranges = s->deletes = 0;
 		s->hides = false;
 	} else {
 		/* "Exists, and then gone" is no change of inputs: the next attempt has other ids.
@@ -163,6 +170,7 @@ static int write_record(struct run_state *s, const struct record *rec, struct er
 	if (r < 0)
 		return r;
 	s->records++;
+	s->deletes += rec->op == RECORD_DELETE;
 	if (rec->op == RECORD_RANGE) {
 		s->ranges++;
 		s->hides = s->hides || hides_table(s->from, rec);
