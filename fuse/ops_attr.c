@@ -111,7 +111,7 @@ void req_statfs(struct call *c)
 				.blocks = s.total_bytes / s.block_size,
 				.bfree = s.free_bytes / s.block_size,
 				.bavail = s.available_bytes / s.block_size,
-				.files = s.inodes,
+				.files = s.inodes + s.free_inodes,
 				.ffree = s.free_inodes,
 				.bsize = s.block_size,
 				.namelen = s.name_max,

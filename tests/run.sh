@@ -6,7 +6,7 @@ set -uo pipefail
 cd "$(dirname "$0")/.." || exit 1
 TOP=$PWD
 OUT=${ZEROFS_TEST_OUT:-$TOP/build/tests}
-PARTS='checks unit model fault sim fuzz mount sanitized clang'
+PARTS='checks unit model fault sim fuzz mount cookies sanitized clang'
 FULL='' BENCH='' KERNEL='' ONLY='' SEEDS=''
 PASSED=0 FAILED=0 SKIPPED=0
 NOTES=() # what failed or was skipped, for the end
@@ -335,7 +335,7 @@ script()
 	[ "$1" != tsan ] || prefix=(setarch -R) # this sanitizer of gcc 12 needs fixed addresses
 	( # somewhere that the user may be
 		cd "$STAGE" && env -u XDG_RUNTIME_DIR -u TMPDIR ZEROFS_BIN="$STAGE/$1" TEST_BIN="$STAGE/$1" \
-			JOURNAL_ROUNDS="${FULL:+40}" FSX_OPERATIONS="${FULL:+30000}" DAMAGE_STEP="${DAMAGE_STEP:-${FULL:+1}}" \
+			COOKIE_HASH_BITS="${COOKIE_HASH_BITS:-56}" JOURNAL_ROUNDS="${FULL:+40}" FSX_OPERATIONS="${FULL:+30000}" DAMAGE_STEP="${DAMAGE_STEP:-${FULL:+1}}" \
 			TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1 \
 			timeout -k 10 "$limit" "${as[@]}" "${prefix[@]}" "$STAGE/shell/$3.sh"
 	)
@@ -388,6 +388,18 @@ part_mount()
 		all+=("${f%.sh}")
 	done
 	scripts release "${all[@]}"
+}
+
+# Directories with so few bits of hash that nearly all names collide.
+part_cookies()
+{
+	local t dir=$OUT/cookies/tests
+	run build-cookies build cookies "$MOUNT_PROGRAMS|^tests/unit/test-vfs-(dir|kept|ops|removed)\$|^tests/model/test-(directory|vfs)\$" \
+		--buildtype=debug -Doptimization=1 -Dcookie_hash_bits=8
+	for t in unit/test-vfs-dir unit/test-vfs-kept unit/test-vfs-ops unit/test-vfs-removed model/test-directory model/test-vfs; do
+		program "cookies-${t##*/test-}" "$dir/$t" timeout 300 "$dir/$t"
+	done
+	stage cookies && COOKIE_HASH_BITS=8 scripts cookies directories directory-full directory-parallel directory-stream names rename
 }
 
 # The mount again with the sanitizers looking: what decodes and what races.

@@ -186,6 +186,15 @@ static uint64_t charged_by_pieces(
 	return sum + charged_from(f, map->older, at, end);
 }
 
+uint64_t data_charged(const struct file_data *f, uint64_t offset, uint64_t end)
+{
+	if (!f->is_inline)
+		return charged_from(f, f->pending, offset, end);
+	if (end > f->inline_len)
+		end = f->inline_len;
+	return offset < end ? end - offset : 0;
+}
+
 uint64_t file_charged(
 	const struct file_data *f, const struct pending *top, uint64_t offset, uint64_t end)
 {

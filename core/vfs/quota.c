@@ -76,13 +76,19 @@ static int count_holes(struct inode *i, uint64_t size, uint64_t offset, uint64_t
 	return 0;
 }
 
+static uint64_t least(uint64_t a, uint64_t b)
+{
+	return a < b ? a : b;
+}
+
 /*
- * How much of a write is new. Preallocated ranges look like holes, so what the file has allocated
- * bounds the answer: it will not have more than its size.
+ * How much of a write is new, at most. Preallocated ranges look like holes, hence two other bounds:
+ * what memory knows to be charged in the range, and what the file has allocated, for it will not
+ * have more than its size.
  */
 static int growth(struct inode *i, uint64_t offset, uint64_t len, uint64_t *ret)
 {
-	uint64_t size, allocated, after, below, holes = 0;
+	uint64_t size, allocated, after, below, charged, holes = 0;
 	int r = 0;
 
 	rwlock_rdlock(&i->lock);
@@ -98,7 +104,10 @@ static int growth(struct inode *i, uint64_t offset, uint64_t len, uint64_t *ret)
 	if (offset + len > size)
 		holes += offset + len - (offset > size ? offset : size);
 	after = after > allocated ? after - allocated : 0;
-	*ret = holes < after ? holes : after;
+	rwlock_rdlock(&i->lock);
+	charged = data_charged(&i->data, offset, offset + len);
+	rwlock_unlock(&i->lock);
+	*ret = least(least(holes, after), len - least(len, charged));
 	return 0;
 }
 
@@ -119,7 +128,8 @@ int quota_admit(struct vfs_engine *e, struct inode *i, uint64_t offset, uint64_t
 		r = growth(i, offset, len, &more);
 	if (r < 0)
 		return r;
-	return fits(&e->quota, more) ? 0 : -ENOSPC;
+	/* Also where the limit was lowered below what is used: what is there can be overwritten. */
+	return more == 0 || fits(&e->quota, more) ? 0 : -ENOSPC;
 }
 
 void quota_note(struct vfs_engine *e, struct group_inodes *gi, uint64_t bytes)

