@@ -7,6 +7,7 @@
  * together with vfs/vfs.h. It is the one place that sees all layers.
  */
 #include "core/base/error.h"
+#include "core/vfs/atime.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -61,6 +62,8 @@ struct volume_config {
 	bool read_only;				    /* follow the writer, write nothing */
 	bool force;				    /* take over although the holder seems alive */
 	bool strict_lease;			    /* lease = "strict" */
+	bool exclusive; /* the front end's kernel owns sizes and times: said in the claim */
+	struct atime_policy atime;
 	bool accept_rollback; /* the store is older than what this machine has seen, and that is
 				 wanted */
 	const struct volume_hooks *hooks;

@@ -102,6 +102,8 @@ static int open_volume(struct program *p, struct error *err)
 	c.create = o->create;
 	c.read_only = o->read_only;
 	c.force = o->force;
+	c.exclusive = o->exclusive;
+	c.atime = o->atime;
 	c.strict_lease = o->strict_lease;
 	c.accept_rollback = o->accept_rollback;
 	c.root_uid = geteuid();
@@ -225,6 +227,7 @@ static int serve(struct program *p, struct error *err)
 
 	p->ops.vfs = volume_vfs(p->volume);
 	p->ops.keep_pages = volume_is_writer(p->volume);
+	p->ops.writeback = p->options.exclusive && p->ops.keep_pages;
 	p->ops.valid_ms = p->ops.keep_pages ? VALID_OWN_MS : VALID_FOLLOWER_MS;
 	int r = loop_new(&lo, &p->loop);
 

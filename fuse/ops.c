@@ -91,6 +91,15 @@ void reply_attr(struct call *c, const struct vfs_attr *a)
 	reply_data(c, &out, sizeof out);
 }
 
+int open_flags(const struct call *c, uint32_t flags)
+{
+	int r = (int)flags;
+
+	if (c->ops->writeback && (r & O_ACCMODE) == O_WRONLY)
+		r |= VFS_OPEN_READ_BACK;
+	return r;
+}
+
 struct fuse_open_out open_encode(const struct call *c, struct vfs_file *f, int flags)
 {
 	struct fuse_open_out out = {.fh = (uint64_t)(uintptr_t)f};
@@ -186,6 +195,11 @@ static void req_init(struct call *c)
 
 	uint64_t flags = init_wanted & offered;
 
+	c->ops->writeback = c->ops->writeback && (offered & FUSE_WRITEBACK_CACHE);
+	/* Times are the kernel's then, those of a truncate too: it is to come apart from the open.
+	 */
+	if (c->ops->writeback)
+		flags = (flags | FUSE_WRITEBACK_CACHE) & ~(uint64_t)FUSE_ATOMIC_O_TRUNC;
 	out.max_readahead = in.max_readahead;
 	out.flags = (uint32_t)flags;
 	out.flags2 = (uint32_t)(flags >> 32);

@@ -17,6 +17,7 @@ struct ops {
 	struct vfs *vfs;	/* borrowed */
 	uint64_t valid_ms;	/* how long the kernel may keep attributes and entries */
 	bool keep_pages;	/* pages survive open(2): every change passes through this mount */
+	bool writeback;		/* the kernel keeps what is written, and owns sizes and times */
 	_Atomic uint32_t minor; /* negotiated protocol minor, 0 before INIT */
 	_Atomic uint64_t flags; /* negotiated FUSE_* of INIT */
 };

@@ -61,6 +61,11 @@ void req_setattr(struct call *c)
 	unsigned set = set_decode(&in);
 	struct vfs_file *f = in.valid & FATTR_FH ? file_of(in.fh) : NULL;
 
+	/* From a kernel that owns times, after it has checked what its user may do; or its own
+	 * writing back, in the name of whoever came by. */
+	if (c->ops->writeback && set & VFS_SET_CTIME)
+		c->cred.uid = 0;
+
 	/* A set-gid bit stays when the file's group is one of the caller's: that is no refusal, so
 	 * it cannot be retried. */
 	if ((set & VFS_SET_MODE && in.mode & S_ISGID) || set & VFS_SET_GID)

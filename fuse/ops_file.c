@@ -13,7 +13,8 @@ void req_open(struct call *c)
 
 	if (!call_args(c, &in, sizeof in))
 		return;
-	TRY_WITH_GROUPS(c, r, vfs_open(c->vfs, &c->cred, c->header.nodeid, (int)in.flags, &f));
+	TRY_WITH_GROUPS(
+		c, r, vfs_open(c->vfs, &c->cred, c->header.nodeid, open_flags(c, in.flags), &f));
 	if (r == 0)
 		reply_open(c, f, (int)in.flags);
 	else
@@ -53,7 +54,9 @@ void req_write(struct call *c)
 	struct slice bytes = SLICE(c->arg + sizeof in, in.size);
 	unsigned flags = 0;
 
-	if (in.flags & O_APPEND && !(in.write_flags & FUSE_WRITE_CACHE))
+	if (in.write_flags & FUSE_WRITE_CACHE)
+		flags |= VFS_WRITE_CACHED | (c->ops->writeback ? VFS_WRITE_KEEP_TIMES : 0);
+	else if (in.flags & O_APPEND)
 		flags |= VFS_WRITE_APPEND;
 	if ((in.flags & O_SYNC) == O_SYNC)
 		flags |= VFS_WRITE_SYNC;
@@ -136,6 +139,11 @@ void req_lseek(struct call *c)
 
 	if (!call_args(c, &in, sizeof in))
 		return;
+	/* The kernel asks without having sent what it keeps: it must take all for data. */
+	if (c->ops->writeback) {
+		reply_result(c, -ENOSYS);
+		return;
+	}
 	if (in.whence != SEEK_DATA && in.whence != SEEK_HOLE) {
 		reply_result(c, -EINVAL); /* the kernel resolves the others */
 		return;

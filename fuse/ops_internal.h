@@ -26,6 +26,8 @@ void reply_attr(struct call *c, const struct vfs_attr *a);
 void reply_open(struct call *c, struct vfs_file *f, int flags);
 void attr_encode(const struct vfs_attr *a, struct fuse_attr *out);
 void entry_encode(const struct call *c, const struct vfs_attr *a, struct fuse_entry_out *out);
+/* The flags of an open for the vfs. */
+int open_flags(const struct call *c, uint32_t flags);
 struct fuse_open_out open_encode(const struct call *c, struct vfs_file *f, int flags);
 
 /*

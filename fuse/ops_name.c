@@ -207,8 +207,8 @@ void req_create(struct call *c)
 		return;
 	c->cred.umask = in.umask;
 	TRY_WITH_GROUPS(c, r,
-		vfs_create(c->vfs, &c->cred, c->header.nodeid, name, in.mode & 07777, (int)in.flags,
-			&a, &f, NULL));
+		vfs_create(c->vfs, &c->cred, c->header.nodeid, name, in.mode & 07777,
+			open_flags(c, in.flags), &a, &f, NULL));
 	if (r == 0)
 		reply_created(c, &a, f, (int)in.flags);
 	else
@@ -226,8 +226,8 @@ void req_tmpfile(struct call *c)
 		return;
 	c->cred.umask = in.umask;
 	TRY_WITH_GROUPS(c, r,
-		vfs_tmpfile(c->vfs, &c->cred, c->header.nodeid, in.mode & 07777, (int)in.flags, &a,
-			&f));
+		vfs_tmpfile(c->vfs, &c->cred, c->header.nodeid, in.mode & 07777,
+			open_flags(c, in.flags), &a, &f));
 	if (r == 0)
 		reply_created(c, &a, f, (int)in.flags);
 	else

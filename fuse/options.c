@@ -45,6 +45,7 @@ void options_usage(void)
 	     "      --password-file FILE   read the password from FILE (else $ZEROFS_PASSWORD,\n"
 	     "                             $ZEROFS_PASSWORD_FILE, or the terminal)\n"
 	     "  -o OPTION[,OPTION...]      ro rw suid nosuid dev nodev exec noexec atime noatime relatime sync\n"
+	     "                             strictatime nodiratime exclusive\n"
 	     "                             allow_other allow_root default_permissions fsname= subtype=\n"
 	     "      --memory SIZE          memory of the whole process (256M)\n"
 	     "      --max-size SIZE        quota of the volume (none)\n"
@@ -74,14 +75,32 @@ static int pass_on(struct options *o, const char *option, struct error *err)
 	return 0;
 }
 
+/* The last one counts, as for mount(8). */
+static bool atime_option(struct options *o, const char *option)
+{
+	if (strcmp(option, "noatime") == 0)
+		o->atime.mode = ATIME_NEVER;
+	else if (strcmp(option, "strictatime") == 0)
+		o->atime.mode = ATIME_ALWAYS;
+	else if (strcmp(option, "relatime") == 0 || strcmp(option, "atime") == 0)
+		o->atime.mode = ATIME_RELATIVE;
+	else if (strcmp(option, "nodiratime") == 0)
+		o->atime.no_directories = true;
+	else
+		return false;
+	return true;
+}
+
 static int mount_option(struct options *o, const char *option, struct error *err)
 {
 	/* For mount(8) and fstab only; they mean nothing here. */
 	static const char *const ignored[] = {"rw", "defaults", "auto", "noauto", "user", "nouser",
-		"users", "_netdev", "nofail", "async", "default_permissions", "atime", "relatime"};
-	static const char *const passed[] = {"nosuid", "nodev", "exec", "noexec", "noatime",
-		"allow_other", "allow_root", "dirsync"};
+		"users", "_netdev", "nofail", "async", "default_permissions", "diratime"};
+	static const char *const passed[] = {
+		"nosuid", "nodev", "exec", "noexec", "allow_other", "allow_root", "dirsync"};
 
+	if (atime_option(o, option))
+		return strcmp(option, "noatime") == 0 ? pass_on(o, option, err) : 0;
 	for (size_t i = 0; i < sizeof ignored / sizeof *ignored; i++)
 		if (strcmp(option, ignored[i]) == 0)
 			return 0;
@@ -98,6 +117,8 @@ static int mount_option(struct options *o, const char *option, struct error *err
 		o->suid = true;
 	else if (strcmp(option, "dev") == 0)
 		o->dev = true;
+	else if (strcmp(option, "exclusive") == 0)
+		o->exclusive = true;
 	else if (strcmp(option, "sync") == 0)
 		o->sync = true;
 	else

@@ -4,6 +4,7 @@
 /* The command line of zerofs-mount, also as mount(8) calls it: SOURCE MOUNTPOINT [-o a,b,...] [long
  * options]. */
 #include "core/base/error.h"
+#include "core/volume.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -14,6 +15,8 @@ struct options {
 	uint64_t memory, max_size; /* bytes, 0 = default / none */
 	bool foreground, debug, create, read_only, force, accept_rollback, strict_lease, sync;
 	bool dev, suid; /* asked for by name */
+	bool exclusive;
+	struct atime_policy atime;
 	int verbose;
 	char mount_options[1024]; /* for the kernel and fusermount3, comma-separated */
 	bool help, version;

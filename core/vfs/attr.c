@@ -12,7 +12,6 @@
 
 #define BLOCK_BYTES 4096
 #define NO_QUOTA_BYTES (1ull << 60) /* what statfs tells without a quota */
-#define RELATIME_NS (24ull * 3600 * 1000000000)
 
 int engine_getattr(struct vfs *v, const struct vfs_cred *c, uint64_t inode, struct vfs_attr *ret)
 {
@@ -223,26 +222,12 @@ int engine_setattr(struct vfs *v, const struct vfs_cred *c, uint64_t inode, stru
 
 /* ---- access times ---- */
 
-static int64_t ns_between(struct timespec a, struct timespec b)
-{
-	return (int64_t)(b.tv_sec - a.tv_sec) * 1000000000 + (b.tv_nsec - a.tv_nsec);
-}
-
-static bool before_or_equal(struct timespec a, struct timespec b)
-{
-	return a.tv_sec != b.tv_sec ? a.tv_sec < b.tv_sec : a.tv_nsec <= b.tv_nsec;
-}
-
-/* relatime, as Linux means it. */
 static bool wants_atime(const struct inode *i, struct timespec now)
 {
 	if (i->gone || (i->flags & INODE_FLAG_NOATIME))
 		return false;
-	if (before_or_equal(i->atime, i->mtime) || before_or_equal(i->atime, i->ctime))
-		return true;
-	/* Only a day's distance asks for more; larger ones would not fit nanoseconds. */
-	return now.tv_sec - i->atime.tv_sec > 7 * 86400 ||
-	       ns_between(i->atime, now) >= (int64_t)RELATIME_NS;
+	return atime_changes(
+		&i->engine->o.atime, S_ISDIR(i->mode), i->atime, i->mtime, i->ctime, now);
 }
 
 /* Whether an operation would get its index memory at once: a read never waits for that. */
@@ -260,7 +245,7 @@ void attr_accessed(struct vfs_file *f)
 	struct op op;
 	bool wanted;
 
-	if (e->o.read_only || (f->flags & O_NOATIME))
+	if (e->o.read_only || (f->flags & O_NOATIME) || !handle_readable(f))
 		return;
 	rwlock_rdlock(&i->lock);
 	wanted = wants_atime(i, now);

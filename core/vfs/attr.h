@@ -5,8 +5,9 @@
 struct vfs_file;
 
 /*
- * The file or directory was read: its access time follows as relatime says, lazily: at once in
- * memory, durable with the next change of anything. No locks held; never waits for the store.
+ * The file or directory was read: its access time follows as the mount's policy says (atime.h),
+ * lazily: at once in memory, durable with the next change of anything. No locks held; never waits
+ * for the store.
  */
 void attr_accessed(struct vfs_file *f);
 

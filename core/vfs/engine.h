@@ -4,6 +4,7 @@
 /* The engine behind struct vfs: inodes, directories, permissions, orphans over data, index and log.
  */
 #include "core/data/data.h"
+#include "core/vfs/atime.h"
 #include "core/vfs/vfs.h"
 
 struct vfs_engine;
@@ -14,7 +15,8 @@ struct vfs_engine_options {
 	struct budget *budget;
 	uint64_t max_bytes;	    /* quota of the volume, 0 = none */
 	uint64_t inode_cache_bytes; /* upper limit; the budget may give less */
-	bool read_only;		    /* a follower: no log, every change is -EROFS */
+	struct atime_policy atime;
+	bool read_only; /* a follower: no log, every change is -EROFS */
 	/* L2: may an answer be given? 0, or -ESTALE for good; called once per operation. May be
 	 * NULL. */
 	int (*may_answer)(void *arg);

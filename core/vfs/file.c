@@ -145,7 +145,7 @@ int64_t engine_read(struct vfs *v, struct vfs_file *f, uint64_t offset, void *bu
 		return r;
 	if (f->directory)
 		return -EISDIR;
-	if (!handle_readable(f))
+	if (!handle_readable(f) && !(f->flags & VFS_OPEN_READ_BACK))
 		return -EBADF;
 	rwlock_rdlock(&i->lock);
 	size = i->size;
@@ -193,10 +193,13 @@ static void apply_write(struct op *op, struct inode *i, struct writing *w, struc
 	op_write(op, i, r);
 	if (w->offset + w->len > i->size)
 		i->size = w->offset + w->len;
-	if ((w->flags & VFS_WRITE_KILL_PRIV) || w->cred->uid != 0)
+	if ((w->flags & VFS_WRITE_KILL_PRIV) ||
+		(!(w->flags & VFS_WRITE_CACHED) && w->cred->uid != 0))
 		i->mode = perm_kill_setid(i->mode);
-	xattr_drop_capability(op, i);
-	op_touch(op, i, true);
+	if (!(w->flags & VFS_WRITE_CACHED))
+		xattr_drop_capability(op, i);
+	if (!(w->flags & VFS_WRITE_KEEP_TIMES))
+		op_touch(op, i, true);
 	w->size = i->size;
 }
 
@@ -272,7 +275,8 @@ int64_t engine_write(struct vfs *v, const struct vfs_cred *c, struct vfs_file *f
 		return -EBADF;
 	for (size_t k = 0; k < nparts; k++)
 		w.len += parts[k].len;
-	w.append = (flags & VFS_WRITE_APPEND) || (f->flags & O_APPEND);
+	w.append = (flags & VFS_WRITE_APPEND) ||
+		   ((f->flags & O_APPEND) && !(flags & VFS_WRITE_CACHED));
 	if (w.len == 0)
 		return 0;
 	r = write_once(i, &w, &group);

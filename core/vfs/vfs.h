@@ -85,6 +85,14 @@ enum vfs_set {
 #define VFS_WRITE_SYNC 2u      /* durable, data and all metadata, before it returns (O_SYNC, FUA) */
 #define VFS_WRITE_DSYNC 4u     /* durable as O_DSYNC asks */
 #define VFS_WRITE_KILL_PRIV 8u /* clear set-id bits */
+/* Pages that a kernel kept: at `offset` however the file was opened. Rights and set-id bits were
+ * looked after when they were changed. */
+#define VFS_WRITE_CACHED 16u
+#define VFS_WRITE_KEEP_TIMES 32u /* mtime and ctime come by vfs_setattr */
+
+/* With O_WRONLY in vfs_open and vfs_create: a kernel that keeps pages reads what surrounds a write.
+ */
+#define VFS_OPEN_READ_BACK (1 << 30)
 
 #define VFS_FALLOC_KEEP_SIZE 1u
 #define VFS_FALLOC_PUNCH 2u /* with KEEP_SIZE */

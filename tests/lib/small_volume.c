@@ -91,6 +91,7 @@ static void open_engine(struct small_volume *v, const struct small_volume_option
 		.budget = v->budget,
 		.max_bytes = o->max_bytes,
 		.inode_cache_bytes = o->inode_cache_bytes ? o->inode_cache_bytes : 8 * MIB,
+		.atime = o->atime,
 	};
 	struct error err = {0};
 

@@ -26,10 +26,11 @@ struct small_volume {
 struct small_volume_options {
 	const char
 		*name; /* of the mem:// store; also one that a test opened with layers of its own */
-	struct store *store;		      /* taken; NULL = mem_store_open(name) */
-	uint64_t memory;		      /* 0 = 64 MiB */
-	uint64_t max_bytes;		      /* quota, 0 = none */
-	uint64_t inode_cache_bytes;	      /* 0 = 8 MiB */
+	struct store *store;	    /* taken; NULL = mem_store_open(name) */
+	uint64_t memory;	    /* 0 = 64 MiB */
+	uint64_t max_bytes;	    /* quota, 0 = none */
+	uint64_t inode_cache_bytes; /* 0 = 8 MiB */
+	struct atime_policy atime;
 	uint64_t flush_interval_ms, quiet_ms; /* 0 = the log's defaults of 5000, 1000 */
 };
 
