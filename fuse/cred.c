@@ -40,7 +40,10 @@ void call_load_groups(struct call *c)
 	size_t cap = 0;
 	uint32_t *groups = NULL;
 
-	if (c->cred.groups || c->header.pid == 0)
+	if (!c->cred.partial)
+		return;
+	c->cred.partial = false;
+	if (c->header.pid == 0)
 		return;
 	(void)snprintf(path, sizeof path, "/proc/%u/status", c->header.pid);
 
@@ -60,10 +63,10 @@ void call_load_groups(struct call *c)
 
 bool call_retry_with_groups(struct call *c, int r)
 {
-	if ((r != -EACCES && r != -EPERM) || c->cred.groups)
+	if ((r != -EACCES && r != -EPERM) || !c->cred.partial)
 		return false;
 	call_load_groups(c);
-	return c->cred.ngroups > 0;
+	return true;
 }
 
 void call_done(struct call *c)

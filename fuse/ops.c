@@ -265,8 +265,11 @@ void ops_handle(void *arg, struct loop_request *r)
 	c.vfs = c.ops->vfs;
 	c.arg = r->in + sizeof c.header;
 	c.arg_len = r->in_len - sizeof c.header;
-	c.cred = (struct vfs_cred){
-		.uid = c.header.uid, .gid = c.header.gid, .pid = c.header.pid, .keeps = true};
+	c.cred = (struct vfs_cred){.uid = c.header.uid,
+		.gid = c.header.gid,
+		.pid = c.header.pid,
+		.partial = true,
+		.keeps = true};
 
 	uint32_t opcode = c.header.opcode;
 	req_fn *fn = opcode < sizeof operations / sizeof *operations ? operations[opcode] : NULL;

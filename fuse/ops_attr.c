@@ -61,16 +61,23 @@ void req_setattr(struct call *c)
 	unsigned set = set_decode(&in);
 	struct vfs_file *f = in.valid & FATTR_FH ? file_of(in.fh) : NULL;
 
+	bool nothing = set == 0;
+
+	/* chown(2) of nothing, with the time by a kernel that owns it. */
+	if (!(set & ~(unsigned)VFS_SET_CTIME))
+		set = VFS_SET_CHOWN;
 	/* From a kernel that owns times, after it has checked what its user may do; or its own
 	 * writing back, in the name of whoever came by. */
-	if (c->ops->writeback && set & VFS_SET_CTIME)
-		c->cred.uid = 0;
-
+	else if (c->ops->writeback && set & VFS_SET_CTIME)
+		set |= VFS_SET_CHECKED;
 	/* A set-gid bit stays when the file's group is one of the caller's: that is no refusal, so
 	 * it cannot be retried. */
 	if ((set & VFS_SET_MODE && in.mode & S_ISGID) || set & VFS_SET_GID)
 		call_load_groups(c);
 	TRY_WITH_GROUPS(c, r, vfs_setattr(c->vfs, &c->cred, c->header.nodeid, f, set, &a, &out));
+	/* Or what precedes a write by anybody, who then loses the bits by the write itself. */
+	if (r == -EPERM && nothing)
+		r = vfs_getattr(c->vfs, &c->cred, c->header.nodeid, &out);
 	if (r == 0)
 		reply_attr(c, &out);
 	else

@@ -65,7 +65,10 @@ void req_write(struct call *c)
 	if (in.write_flags & FUSE_WRITE_KILL_SUIDGID)
 		flags |= VFS_WRITE_KILL_PRIV;
 
-	int64_t n = vfs_write(c->vfs, &c->cred, file_of(in.fh), in.offset, &bytes, 1, flags, NULL);
+	int64_t n;
+
+	TRY_WITH_GROUPS(c, n,
+		vfs_write(c->vfs, &c->cred, file_of(in.fh), in.offset, &bytes, 1, flags, NULL));
 
 	if (n < 0) {
 		reply_result(c, (int)n);
@@ -118,6 +121,7 @@ void req_fallocate(struct call *c)
 	};
 	struct fuse_fallocate_in in;
 	unsigned mode = 0;
+	int r;
 
 	if (!call_args(c, &in, sizeof in))
 		return;
@@ -126,11 +130,13 @@ void req_fallocate(struct call *c)
 			mode |= table[i].flag;
 			in.mode &= ~(uint32_t)table[i].mode;
 		}
-	if (in.mode)
+	if (in.mode) {
 		reply_result(c, -EOPNOTSUPP);
-	else
-		reply_result(c, vfs_fallocate(c->vfs, &c->cred, file_of(in.fh), mode, in.offset,
-					in.length));
+		return;
+	}
+	TRY_WITH_GROUPS(
+		c, r, vfs_fallocate(c->vfs, &c->cred, file_of(in.fh), mode, in.offset, in.length));
+	reply_result(c, r);
 }
 
 void req_lseek(struct call *c)

@@ -43,8 +43,8 @@ struct vfs_file *file_of(uint64_t handle);
 /*
  * The kernel does not send supplementary groups, and they matter only where access would be refused
  * or a set-gid bit be dropped. So an operation is first tried without; on `r` = -EACCES or -EPERM
- * this looks them up (/proc/PID/status) and returns true when there are any: the caller tries once
- * more. Frees nothing: call_done does.
+ * this looks them up (/proc/PID/status) and returns true: the caller tries once more. Frees
+ * nothing: call_done does.
  */
 bool call_retry_with_groups(struct call *c, int r);
 void call_load_groups(struct call *c);

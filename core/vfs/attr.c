@@ -125,19 +125,20 @@ static int may_change(const struct inode *i, const struct change *ch)
 
 static void apply_owner(struct inode *i, const struct change *ch)
 {
+	/* By the group before. */
+	if ((ch->set & (VFS_SET_UID | VFS_SET_GID | VFS_SET_CHOWN)) && !S_ISDIR(i->mode))
+		inode_kill_setid(i, ch->cred);
 	if (ch->set & VFS_SET_UID)
 		i->uid = ch->in->uid;
 	if (ch->set & VFS_SET_GID)
 		i->gid = ch->in->gid;
-	if ((ch->set & (VFS_SET_UID | VFS_SET_GID)) && !S_ISDIR(i->mode))
-		i->mode = perm_kill_setid(i->mode);
 	if (ch->set & VFS_SET_MODE) {
 		i->mode = (i->mode & S_IFMT) |
 			  (perm_chmod_mode(ch->cred, i->gid, ch->in->mode) & 07777);
 		inode_acl_chmod(i);
 	}
 	if ((ch->set & VFS_SET_KILL_PRIV) && S_ISREG(i->mode))
-		i->mode = perm_kill_setid(i->mode);
+		inode_kill_setid(i, ch->cred);
 }
 
 /* Whether capabilities of the file do not survive it. */
@@ -171,7 +172,7 @@ static void apply_change(struct op *op, struct inode *i, struct change *ch)
 		truncate_apply(op, i, ch->in->size, TAKE(ch->reserve));
 		i->mtime = op->now;
 		if (ch->cred->uid != 0)
-			i->mode = perm_kill_setid(i->mode);
+			inode_kill_setid(i, ch->cred);
 	}
 	apply_times(op, i, ch);
 	if (ch->set & VFS_SET_FLAGS)

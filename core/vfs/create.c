@@ -28,6 +28,8 @@ static int may_insert(const struct inode *dir, const struct vfs_cred *c,
 	if (!handle_alive(dir) || dir->nlink == 0)
 		return -ENOENT;
 	r = perm_insert(c, &n);
+	if (r == 0)
+		r = perm_knows_new_mode(c, &n, mode);
 	if (r < 0)
 		return r;
 	if (slot->cookie == 0)

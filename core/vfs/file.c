@@ -56,6 +56,13 @@ static int may_open(const struct vfs_cred *c, const struct inode *i, int flags)
 	return flags & O_NOATIME ? perm_owner(c, &n) : 0;
 }
 
+static int knows_setid(const struct vfs_cred *c, const struct inode *i)
+{
+	struct perm_node n = inode_perm(i);
+
+	return perm_knows_setid(c, &n);
+}
+
 /* O_TRUNC: opens and empties in one step. */
 static int open_truncated(const struct vfs_cred *c, struct inode *i, struct vfs_file *f)
 {
@@ -70,6 +77,8 @@ static int open_truncated(const struct vfs_cred *c, struct inode *i, struct vfs_
 		op_lock(&op);
 		r = may_open(c, i, f->flags);
 	}
+	if (r == 0 && c->uid != 0)
+		r = knows_setid(c, i);
 	if (r == 0)
 		r = op_join(&op, xattr_capability_records(i), xattr_capability_bytes(i));
 	if (r == 0) {
@@ -77,7 +86,7 @@ static int open_truncated(const struct vfs_cred *c, struct inode *i, struct vfs_
 		xattr_drop_capability(&op, i);
 		op_touch(&op, i, true);
 		if (c->uid != 0)
-			i->mode = perm_kill_setid(i->mode);
+			inode_kill_setid(i, c);
 		handle_install(f, i);
 	}
 	op_end(&op);
@@ -175,6 +184,12 @@ struct writing {
 	uint64_t size; /* of the file afterwards */
 };
 
+static bool kills_setid(const struct writing *w)
+{
+	return (w->flags & VFS_WRITE_KILL_PRIV) ||
+	       (!(w->flags & VFS_WRITE_CACHED) && w->cred->uid != 0);
+}
+
 static int may_write(const struct inode *i, const struct writing *w)
 {
 	if (i->gone)
@@ -182,6 +197,8 @@ static int may_write(const struct inode *i, const struct writing *w)
 	if (i->flags & INODE_FLAG_IMMUTABLE)
 		return -EPERM;
 	if ((i->flags & INODE_FLAG_APPEND) && !w->append)
+		return -EPERM;
+	if (kills_setid(w) && knows_setid(w->cred, i) < 0)
 		return -EPERM;
 	/* Where the end is was a guess when the bytes were prepared. */
 	return w->append && w->offset != i->size ? -EAGAIN : 0;
@@ -193,9 +210,8 @@ static void apply_write(struct op *op, struct inode *i, struct writing *w, struc
 	op_write(op, i, r);
 	if (w->offset + w->len > i->size)
 		i->size = w->offset + w->len;
-	if ((w->flags & VFS_WRITE_KILL_PRIV) ||
-		(!(w->flags & VFS_WRITE_CACHED) && w->cred->uid != 0))
-		i->mode = perm_kill_setid(i->mode);
+	if (kills_setid(w))
+		inode_kill_setid(i, w->cred);
 	if (!(w->flags & VFS_WRITE_CACHED))
 		xattr_drop_capability(op, i);
 	if (!(w->flags & VFS_WRITE_KEEP_TIMES))

@@ -554,6 +554,14 @@ struct perm_node inode_perm(const struct inode *i)
 	};
 }
 
+void inode_kill_setid(struct inode *i, const struct vfs_cred *c)
+{
+	struct perm_node n = inode_perm(i);
+
+	rwlock_assert_write(&i->lock);
+	i->mode = perm_kill_setid(c, &n);
+}
+
 static size_t symlink_len(const struct inode *i)
 {
 	return S_ISLNK(i->mode) ? i->size : 0;

@@ -124,6 +124,8 @@ void inode_attr(const struct inode *i, struct vfs_attr *ret);
 uint64_t inode_allocated(const struct inode *i, int64_t later);
 /* Its ACL is borrowed: good for as long as the lock is held. Lock held at least shared. */
 struct perm_node inode_perm(const struct inode *i);
+/* Takes the set-id bits as a write by `c` does. Lock held exclusively. */
+void inode_kill_setid(struct inode *i, const struct vfs_cred *c);
 /* Index bytes that encoding may take, key included, when inline data grow to `inline_len` at most.
  */
 size_t inode_encode_bound(const struct inode *i, size_t inline_len);

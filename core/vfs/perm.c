@@ -86,13 +86,34 @@ uint32_t perm_new_mode(const struct vfs_cred *c, const struct perm_node *dir, ui
 	return mode;
 }
 
-uint32_t perm_kill_setid(uint32_t mode)
+/* Of a file in a set-gid directory: set-gid goes unless its group is the caller's. */
+static bool new_mode_depends(const struct perm_node *dir, uint32_t mode)
 {
-	mode &= ~(uint32_t)S_ISUID;
-	/* Without group execution the bit once meant mandatory locking, and stays. */
-	if (mode & S_IXGRP)
+	return (dir->mode & S_ISGID) && !S_ISDIR(mode) &&
+	       (mode & (S_ISGID | S_IXGRP)) == (S_ISGID | S_IXGRP);
+}
+
+int perm_knows_new_mode(const struct vfs_cred *c, const struct perm_node *dir, uint32_t mode)
+{
+	if (!c->partial || !new_mode_depends(dir, mode))
+		return 0;
+	return c->uid == 0 || perm_in_group(c, dir->gid) ? 0 : -EPERM;
+}
+
+uint32_t perm_kill_setid(const struct vfs_cred *c, const struct perm_node *n)
+{
+	uint32_t mode = n->mode & ~(uint32_t)S_ISUID;
+
+	if ((mode & S_IXGRP) || (c->uid != 0 && !perm_in_group(c, n->gid)))
 		mode &= ~(uint32_t)S_ISGID;
 	return mode;
+}
+
+int perm_knows_setid(const struct vfs_cred *c, const struct perm_node *n)
+{
+	if (!(n->mode & S_ISGID) || (n->mode & S_IXGRP) || !c->partial)
+		return 0;
+	return c->uid == 0 || perm_in_group(c, n->gid) ? 0 : -EPERM;
 }
 
 uint32_t perm_chmod_mode(const struct vfs_cred *c, uint32_t gid, uint32_t mode)
@@ -151,20 +172,35 @@ static int check_frozen(const struct perm_node *n, unsigned set)
 	return 0;
 }
 
-int perm_setattr(const struct vfs_cred *c, const struct perm_node *n, unsigned set,
+static int check_change(const struct vfs_cred *c, const struct perm_node *n, unsigned set,
 	const struct vfs_attr *in, bool may_truncate)
 {
-	int r = check_frozen(n, set);
+	int r = check_owner_change(c, n, set, in);
 
-	if (r == 0)
-		r = check_owner_change(c, n, set, in);
 	if (r == 0 && (set & VFS_SET_MODE))
 		r = perm_owner(c, n);
 	if (r == 0 && (set & VFS_SET_FLAGS))
 		r = check_flags_change(c, n, in->flags);
 	if (r == 0)
 		r = check_times(c, n, set);
+	if (r == 0 && (set & VFS_SET_CHOWN) && !S_ISDIR(n->mode) &&
+		perm_kill_setid(c, n) != n->mode)
+		r = perm_owner(c, n);
 	if (r == 0 && (set & VFS_SET_SIZE) && !may_truncate)
 		r = perm_check(c, n, W_OK);
+	return r;
+}
+
+int perm_setattr(const struct vfs_cred *c, const struct perm_node *n, unsigned set,
+	const struct vfs_attr *in, bool may_truncate)
+{
+	const unsigned changes_setid =
+		VFS_SET_UID | VFS_SET_GID | VFS_SET_SIZE | VFS_SET_KILL_PRIV | VFS_SET_CHOWN;
+	int r = check_frozen(n, set & ~(unsigned)VFS_SET_CHECKED);
+
+	if (r == 0 && !(set & VFS_SET_CHECKED))
+		r = check_change(c, n, set, in, may_truncate);
+	if (r == 0 && (set & changes_setid))
+		r = perm_knows_setid(c, n);
 	return r;
 }

@@ -32,8 +32,14 @@ int perm_insert(const struct vfs_cred *c, const struct perm_node *dir);
  * bit to directories. */
 uint32_t perm_new_gid(const struct vfs_cred *c, const struct perm_node *dir);
 uint32_t perm_new_mode(const struct vfs_cred *c, const struct perm_node *dir, uint32_t mode);
-/* The mode after a write or a change of owner by somebody who may not keep set-id bits. */
-uint32_t perm_kill_setid(uint32_t mode);
+/* Before that: 0, or -EPERM where it depends on groups that are not known. */
+int perm_knows_new_mode(const struct vfs_cred *c, const struct perm_node *dir, uint32_t mode);
+/* The mode after a write or a change of owner by somebody who may not keep set-id bits. Without
+ * group execution set-gid (which once meant mandatory locking) goes only if the group is not the
+ * caller's. */
+uint32_t perm_kill_setid(const struct vfs_cred *c, const struct perm_node *n);
+/* Before that: 0, or -EPERM where it depends on groups that are not known. */
+int perm_knows_setid(const struct vfs_cred *c, const struct perm_node *n);
 /*
  * Whether vfs_setattr with this mask is allowed; `may_truncate`: an open file gives the right to
  * change the size. 0, -EPERM, -EACCES.

@@ -70,13 +70,16 @@ static int prepare(struct inode *i, struct allocation *a)
 
 static int may_allocate(const struct inode *i, const struct allocation *a)
 {
+	struct perm_node n;
+
 	if (i->gone)
 		return -ESTALE;
 	if (i->flags & INODE_FLAG_IMMUTABLE)
 		return -EPERM;
 	if ((i->flags & INODE_FLAG_APPEND) && (a->mode & ~VFS_FALLOC_KEEP_SIZE))
 		return -EPERM;
-	return 0;
+	n = inode_perm(i);
+	return a->cred->uid ? perm_knows_setid(a->cred, &n) : 0;
 }
 
 static void apply(struct op *op, struct inode *i, struct allocation *a)
@@ -94,7 +97,7 @@ static void apply(struct op *op, struct inode *i, struct allocation *a)
 	xattr_drop_capability(op, i);
 	op_touch(op, i, true);
 	if (a->cred->uid != 0)
-		i->mode = perm_kill_setid(i->mode);
+		inode_kill_setid(i, a->cred);
 }
 
 /* One step, at most DATA_ALLOCATE_MAX bytes. */

@@ -46,7 +46,8 @@ struct vfs_cred {
 	const uint32_t *groups;
 	/* Of what is created, where the directory has no default ACL; 0: `mode` has it applied. */
 	uint32_t umask;
-	bool keeps; /* the front end goes on using numbers of what it removes, until vfs_forget */
+	bool partial; /* supplementary groups are not known: -EPERM or -EACCES where they matter */
+	bool keeps;   /* the front end goes on using numbers of what it removes, until vfs_forget */
 };
 
 struct vfs_attr {
@@ -76,6 +77,10 @@ enum vfs_set {
 	VFS_SET_CTIME = 1 << 8,	    /* by a kernel that keeps times itself */
 	VFS_SET_KILL_PRIV = 1 << 9, /* clear set-id bits as a write by this caller would */
 	VFS_SET_FLAGS = 1 << 10,
+	/* By a kernel that owns times, which has checked what its user may do. Who asks matters for
+	 * set-id bits only. */
+	VFS_SET_CHECKED = 1 << 12,
+	VFS_SET_CHOWN = 1 << 11, /* chown(2) of nothing: what it does to set-id bits */
 };
 
 #define VFS_RENAME_NOREPLACE 1u

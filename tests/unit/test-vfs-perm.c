@@ -118,14 +118,56 @@ START_TEST(test_new)
 }
 END_TEST
 
+START_TEST(test_unknown_groups)
+{
+	const struct perm_node plain = {.mode = S_IFDIR | 0777, .gid = 9},
+			       setgid = {.mode = S_IFDIR | 02777, .gid = 9};
+	const struct vfs_cred unknown = {.uid = 5, .gid = 5, .partial = true},
+			      known = {.uid = 5, .gid = 5},
+			      own = {.uid = 5, .gid = 9, .partial = true};
+
+	ck_assert_int_eq(perm_knows_new_mode(&unknown, &setgid, REG(02755)), -EPERM);
+	ck_assert_int_eq(perm_knows_new_mode(&unknown, &setgid, REG(02745)), 0);
+	ck_assert_int_eq(perm_knows_new_mode(&unknown, &setgid, S_IFDIR | 02755), 0);
+	ck_assert_int_eq(perm_knows_new_mode(&unknown, &plain, REG(02755)), 0);
+	ck_assert_int_eq(perm_knows_new_mode(&known, &setgid, REG(02755)), 0);
+	ck_assert_int_eq(perm_knows_new_mode(&own, &setgid, REG(02755)), 0);
+}
+END_TEST
+
 START_TEST(test_kill_setid)
 {
-	ck_assert_uint_eq(perm_kill_setid(REG(06755)), REG(0755));
-	ck_assert_uint_eq(perm_kill_setid(REG(06745)), REG(02745)); /* no group execution */
-	ck_assert_uint_eq(perm_kill_setid(REG(01644)), REG(01644));
-	ck_assert_uint_eq(perm_chmod_mode(&bob, 8, REG(02755)), REG(02755));
-	ck_assert_uint_eq(perm_chmod_mode(&bob, 9, REG(02755)), REG(0755));
-	ck_assert_uint_eq(perm_chmod_mode(&root, 9, REG(02755)), REG(02755));
+	static const struct {
+		uint32_t mode, want_member, want_other;
+	} cases[] = {
+		{REG(06755), REG(0755), REG(0755)},
+		{REG(06745), REG(02745), REG(0745)}, /* no group execution */
+		{REG(02644), REG(02644), REG(0644)},
+		{REG(01644), REG(01644), REG(01644)},
+	};
+	const uint32_t groups[] = {7, 9};
+	const struct vfs_cred super = {.partial = true},
+			      own = {.uid = 5, .gid = 9, .partial = true},
+			      member = {.uid = 5, .gid = 5, .ngroups = 2, .groups = groups},
+			      other = {.uid = 5, .gid = 5},
+			      unknown = {.uid = 5, .gid = 5, .partial = true};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		const struct perm_node n = {.mode = cases[i].mode, .uid = 1, .gid = 9};
+		bool depends = cases[i].want_member != cases[i].want_other;
+
+		ck_assert_uint_eq(perm_kill_setid(&member, &n), cases[i].want_member);
+		ck_assert_uint_eq(perm_kill_setid(&own, &n), cases[i].want_member);
+		ck_assert_uint_eq(perm_kill_setid(&super, &n), cases[i].want_member);
+		ck_assert_uint_eq(perm_kill_setid(&other, &n), cases[i].want_other);
+		ck_assert_int_eq(perm_knows_setid(&unknown, &n), depends ? -EPERM : 0);
+		ck_assert_int_eq(perm_knows_setid(&super, &n), 0);
+		ck_assert_int_eq(perm_knows_setid(&own, &n), 0);
+		ck_assert_int_eq(perm_knows_setid(&other, &n), 0);
+		/* chown of nothing: only who has something to lose must be the owner. */
+		ck_assert_int_eq(perm_setattr(&other, &n, VFS_SET_CHOWN, NULL, false),
+			cases[i].want_other != cases[i].mode ? -EPERM : 0);
+	}
 }
 END_TEST
 
@@ -205,6 +247,7 @@ int main(void)
 	tcase_add_loop_test(t, test_setattr, 0, 28);
 	tcase_add_test(t, test_insert);
 	tcase_add_test(t, test_new);
+	tcase_add_test(t, test_unknown_groups);
 	tcase_add_test(t, test_kill_setid);
 	tcase_add_test(t, test_owner);
 	suite_add_tcase(s, t);
