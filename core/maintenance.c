@@ -231,6 +231,7 @@ static bool flush_is_due(struct maintenance *m)
 		m->last_bytes = bytes;
 		m->last_change_ns = now;
 	}
+	index_set_busy(m->o.index, now - m->last_change_ns < DELETES_QUIET_MS * 1000000ull);
 	if (bytes == 0)
 		return false;
 	return s.next_sequence - from >= m->o.segments_behind ||

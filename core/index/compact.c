@@ -42,6 +42,8 @@ static int shape_level(struct index *ix, const struct manifest *m, unsigned leve
 
 	if (!t)
 		return -ENOMEM;
+	bool busy = atomic_load_explicit(&ix->busy, memory_order_relaxed);
+
 	for (size_t i = 0; i < m->nlevel[level]; i++) {
 		const struct table_meta *meta = &m->levels[level][i];
 		struct table_note note;
@@ -51,7 +53,7 @@ static int shape_level(struct index *ix, const struct manifest *m, unsigned leve
 			.last = buf_slice(&meta->last),
 			.size = meta->size,
 			.blocked = meta->added > settled && !(known && !note.drops),
-			.heavy = known && note.heavy};
+			.heavy = known && (note.heavy || (note.deletes && !busy))};
 	}
 	*ret = t;
 	return 0;

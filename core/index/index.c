@@ -234,6 +234,11 @@ static uint64_t memtable_bytes_locked(const struct index *ix)
 	return bytes;
 }
 
+void index_set_busy(struct index *ix, bool busy)
+{
+	atomic_store_explicit(&ix->busy, busy, memory_order_relaxed);
+}
+
 uint64_t index_memtable_deletes(struct index *ix)
 {
 	uint64_t n = 0;

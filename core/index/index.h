@@ -126,6 +126,9 @@ int index_scan_table_versions(struct index *ix, struct slice first, struct slice
 uint64_t index_flushable(struct index *ix, bool force);
 uint64_t index_memtable_bytes(struct index *ix);   /* all memtables */
 uint64_t index_memtable_deletes(struct index *ix); /* point deletes in them */
+/* Whether changes keep coming: tables that are mostly deletes are then merged when their level is
+ * full, else at once. Not busy until told so. */
+void index_set_busy(struct index *ix, bool busy);
 /* Waits while level 0 is full or memtables exceed their share (foreground throttle). Calls
  * env_blocking(). -ECANCELED. */
 int index_throttle(struct index *ix);

@@ -60,6 +60,7 @@ struct index {
 	uint64_t next_counter;	    /* of the writer's tables */
 	struct maintain maintain;   /* of flush, merge and sweep */
 
+	_Atomic bool busy; /* index_set_busy */
 	/* atomic counters */
 	_Atomic uint64_t flushes, merges, flushed_bytes, merged_bytes, throttled_max_ms;
 };

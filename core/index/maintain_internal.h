@@ -18,7 +18,8 @@ enum maintain_task { MAINTAIN_FLUSH, MAINTAIN_MERGE, MAINTAIN_TASKS };
 struct table_note {
 	struct table_id id; /* job 0 = unused */
 	bool drops;	    /* it has dropped references */
-	bool heavy;	    /* many deletes, or a range delete that hides a whole table */
+	bool heavy;	    /* many range deletes, or one that hides a whole table */
+	bool deletes;	    /* mostly point deletes */
 };
 
 /* Zeros to begin with. Guarded by the index's lock. */

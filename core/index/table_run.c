@@ -86,12 +86,6 @@ static bool hides_table(const struct table_run_source *from, const struct record
 	return false;
 }
 
-static bool is_heavy(const struct run_state *s)
-{
-	return s->hides || (s->ranges >= HEAVY_RANGES && s->ranges * HEAVY_SHARE >= s->records) ||
-	       (s->deletes >= HEAVY_DELETES && s->deletes * 2 >= s->records);
-}
-
 /* Stores the table that is being written, and what was dropped since the one before. */
 static int finish_table(struct run_state *s, struct error *err)
 {
@@ -106,8 +100,11 @@ static int finish_table(struct run_state *s, struct error *err)
 	r = table_writer_finish(s->writer, planted(PLANTED_FORGET_DEBIT) ? NULL : &dropped,
 		&run->tables[run->n], &why);
 	if (r == 0) {
-		run->notes[run->n] = (struct table_note){
-			.id = s->id, .drops = dropped.n > 0, .heavy = is_heavy(s)};
+		run->notes[run->n] = (struct table_note){.id = s->id,
+			.drops = dropped.n > 0,
+			.heavy = s->hides || (s->ranges >= HEAVY_RANGES &&
+						     s->ranges * HEAVY_SHARE >= s->records),
+			.deletes = s->deletes >= HEAVY_DELETES && s->deletes * 2 >= s->records};
 		run->bytes += run->tables[run->n].size;
 		run->n++;
 		s->records = s->ranges = s->deletes = 0;

@@ -318,6 +318,32 @@ static int unlink_first(struct script *s)
 {
 	return remove_path(s, "a/b/big", false);
 }
+static int make_kept(struct script *s)
+{
+	return make_file(s, "kept", O_RDWR | O_CREAT, -1);
+}
+static int remove_kept(struct script *s)
+{
+	static const struct vfs_cred kernel = {.keeps = true};
+	struct slice name;
+	uint64_t dir;
+	int r = walk(s, "kept", &s->kept);
+
+	if (r == 0)
+		r = split(s, "kept", &dir, &name);
+	return r < 0 ? r : vfs_unlink(s->vfs, &kernel, dir, name);
+}
+static int use_kept(struct script *s)
+{
+	struct vfs_attr a;
+
+	return s->kept ? vfs_getattr(s->vfs, &root, s->kept, &a) : 0;
+}
+static int forget_kept(struct script *s)
+{
+	vfs_forget(s->vfs, s->kept);
+	return 0;
+}
 static int write_after_unlink(struct script *s)
 {
 	return write_bytes(s, 1, 20, 4096, 0);
@@ -555,6 +581,10 @@ const struct script_step script_steps[] = {
 	SYNC(sync_all),
 	STEP(unlink_first),
 	STEP(write_after_unlink),
+	STEP(make_kept),
+	STEP(remove_kept),
+	STEP(use_kept),
+	STEP(forget_kept),
 	STEP(create_temp),
 	STEP(write_temp),
 	STEP(fsync_big),

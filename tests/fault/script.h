@@ -13,6 +13,7 @@
 struct script {
 	struct vfs *vfs;
 	struct vfs_file *files[SCRIPT_FILES];
+	uint64_t kept; /* an inode that was removed by a kernel that refers to it */
 };
 
 struct script_step {
