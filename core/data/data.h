@@ -101,9 +101,6 @@ int data_file_set_inline(struct file_data *f, struct slice bytes); /* 0, -ENOMEM
 void data_file_done(struct file_data *f);
 /* Whether anything is pending or under way (the file must stay in memory). (S) */
 bool data_file_busy(const struct file_data *f);
-/* Bytes of [offset, end) that are charged, also those that only were allocated, as far as memory
- * knows: after data_seek has gone over the range that is nearly always all. (S) */
-uint64_t data_charged(const struct file_data *f, uint64_t offset, uint64_t end);
 
 /* What a change needs, allocated before locks are taken so that applying cannot fail. */
 struct data_reserve;

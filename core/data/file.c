@@ -11,6 +11,7 @@
  *
  * A1  allocated = what older groups' extents charge + what maps have booked + the inline bytes.
  */
+#include "core/data/charged.h"
 #include "core/data/chunk_cache.h"
 
 #include <assert.h>

@@ -2,6 +2,7 @@
 /* Usage and its limit. */
 #include "core/vfs/quota.h"
 #include "core/base/cleanup.h"
+#include "core/data/charged.h"
 #include "core/vfs/op.h"
 
 static int read_usage(struct vfs_engine *e, struct usage_record *ret)

@@ -4,6 +4,7 @@
  * the model's do, that reads give what was written, and that nothing is acknowledged by a writer
  * that has been replaced.
  */
+#include "tests/sim/kept.h"
 #include "tests/sim/world.h"
 
 #include "core/base/thread.h"
@@ -199,24 +200,6 @@ static int do_two_names(struct client *c, unsigned domain, const struct op *op)
 			       op->kind == OP_EXCHANGE ? VFS_RENAME_EXCHANGE : 0);
 }
 
-/* As a kernel does it that still refers to what it removes. */
-static int do_remove_kept(struct client *c, const struct op *op, uint64_t dir, struct slice name)
-{
-	const struct vfs_cred kernel = {.keeps = true};
-	struct vfs_attr a, after;
-	int r = vfs_lookup(c->v, &kernel, dir, name, &a);
-
-	if (r == 0)
-		r = op->kind == OP_RMDIR ? vfs_rmdir(c->v, &kernel, dir, name)
-					 : vfs_unlink(c->v, &kernel, dir, name);
-	if (r < 0)
-		return r;
-	/* Where another client shares the domain the name may have stood for another inode. */
-	if (a.nlink == 1 && vfs_getattr(c->v, &kernel, a.inode, &after) == 0 && after.nlink == 0)
-		vfs_forget(c->v, a.inode);
-	return 0;
-}
-
 static int do_remove(struct client *c, unsigned domain, const struct op *op)
 {
 	char name[TREE_PATH_MAX];
@@ -226,7 +209,7 @@ static int do_remove(struct client *c, unsigned domain, const struct op *op)
 	if (r < 0)
 		return r;
 	if (strlen(name) % 2)
-		return do_remove_kept(c, op, dir, SLICE_STR(name));
+		return client_remove_kept(c->v, op->kind == OP_RMDIR, dir, SLICE_STR(name));
 	return op->kind == OP_RMDIR ? vfs_rmdir(c->v, &root_cred, dir, SLICE_STR(name))
 				    : vfs_unlink(c->v, &root_cred, dir, SLICE_STR(name));
 }
