@@ -52,7 +52,7 @@ int script_xattr_file(struct script *s)
 }
 static int set_xattr(struct script *s, const char *path, const char *name, struct slice value)
 {
-	uint64_t inode;
+	uint64_t inode = 0;
 	int r = find(s, path, &inode);
 
 	return r < 0 ? r : vfs_setxattr(s->vfs, &root, inode, SLICE_STR(name), value, 0);

@@ -237,7 +237,7 @@ static int by_name(const void *a, const void *b)
 void model_describe(struct model_node *dir, const char *path, struct buf *out)
 {
 	struct model_entry sorted[MODEL_ENTRIES];
-	char below_path[400];
+	char below_path[2500];
 
 	memcpy(sorted, dir->entries, sizeof(sorted));
 	qsort(sorted, dir->n, sizeof(*sorted), by_name);

@@ -783,9 +783,8 @@ static void client_main(void *arg)
 
 void clients_run(struct writer *wr)
 {
-	struct client clients[WORLD_CLIENTS];
+	struct client clients[WORLD_CLIENTS] = {0};
 
-	memset(clients, 0, sizeof(clients));
 	for (unsigned i = 0; i < WORLD_CLIENTS; i++) {
 		struct client *c = &clients[i];
 
