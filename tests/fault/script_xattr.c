@@ -39,7 +39,7 @@ static int create(struct script *s, const char *in, const char *name)
 static int change(struct script *s, const char *path, unsigned set, const struct vfs_attr *in)
 {
 	struct vfs_attr out;
-	uint64_t inode;
+	uint64_t inode = 0;
 	int r = find(s, path, &inode);
 
 	return r < 0 ? r : vfs_setattr(s->vfs, &root, inode, NULL, set, in, &out);
@@ -88,7 +88,7 @@ int script_xattr_drop_capability(struct script *s)
 int script_xattr_get(struct script *s)
 {
 	struct buf out = BUF_INIT;
-	uint64_t inode;
+	uint64_t inode = 0;
 	int r = find(s, "a/tagged", &inode);
 
 	if (r == 0)
@@ -101,7 +101,7 @@ int script_xattr_get(struct script *s)
 int script_xattr_list(struct script *s)
 {
 	struct buf out = BUF_INIT;
-	uint64_t inode;
+	uint64_t inode = 0;
 	int r = find(s, "a/tagged", &inode);
 
 	if (r == 0)
@@ -113,7 +113,7 @@ int script_xattr_list(struct script *s)
 }
 int script_xattr_remove(struct script *s)
 {
-	uint64_t inode;
+	uint64_t inode = 0;
 	int r = find(s, "a/tagged", &inode);
 
 	return r < 0 ? r : vfs_removexattr(s->vfs, &root, inode, SLICE_STR("user.x"));
@@ -155,7 +155,7 @@ int script_acl_chmod(struct script *s)
 }
 int script_acl_remove(struct script *s)
 {
-	uint64_t inode;
+	uint64_t inode = 0;
 	int r = find(s, "c", &inode);
 
 	return r < 0 ? r
