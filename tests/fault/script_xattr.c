@@ -25,7 +25,7 @@ static int create(struct script *s, const char *in, const char *name)
 {
 	struct vfs_file *f;
 	struct vfs_attr a;
-	uint64_t dir;
+	uint64_t dir = 0;
 	int r = find(s, in, &dir);
 
 	if (r == 0)
@@ -120,7 +120,7 @@ int script_xattr_remove(struct script *s)
 }
 int script_xattr_unlink(struct script *s)
 {
-	uint64_t dir;
+	uint64_t dir = 0;
 	int r = find(s, "a", &dir);
 
 	return r < 0 ? r : vfs_unlink(s->vfs, &root, dir, SLICE_STR("tagged"));
@@ -144,7 +144,7 @@ int script_acl_inherit_file(struct script *s)
 int script_acl_inherit_directory(struct script *s)
 {
 	struct vfs_attr a;
-	uint64_t dir;
+	uint64_t dir = 0;
 	int r = find(s, "c", &dir);
 
 	return r < 0 ? r : vfs_mkdir(s->vfs, &root, dir, SLICE_STR("heirs"), 0755, &a);
