@@ -15,6 +15,8 @@ const char *lock_rank_name(enum lock_rank rank)
 		return "INODE_NESTS";
 	case RANK_HANDLE:
 		return "HANDLE";
+	case RANK_LOCKS:
+		return "LOCKS";
 	case RANK_INODE_TABLE:
 		return "INODE_TABLE";
 	case RANK_ALLOC:
@@ -51,6 +53,8 @@ const char *lock_rank_name(enum lock_rank rank)
 		return "KEYS";
 	case RANK_STORE_LAYER_NESTS:
 		return "STORE_LAYER_NESTS";
+	case RANK_EVENTS:
+		return "EVENTS";
 	case RANK_DIAG:
 		return "DIAG";
 	}

@@ -13,6 +13,7 @@ enum lock_rank {
 	RANK_RENAME = 30,	/* the one rename mutex; alone may be held across a store request */
 	RANK_INODE_NESTS = 40,	/* inode locks: by number (vfs/op.h) */
 	RANK_HANDLE = 50,	/* open files, orphans */
+	RANK_LOCKS = 55,	/* file locks and who waits for them */
 	RANK_INODE_TABLE = 60,	/* shards of the inode cache */
 	RANK_ALLOC = 70,	/* inode numbers, volume counters */
 	RANK_GROUP = 80,	/* who is in the open group */
@@ -31,6 +32,7 @@ enum lock_rank {
 	RANK_BUDGET = 210,	/* byte budget */
 	RANK_KEYS = 220,	/* key ring */
 	RANK_STORE_LAYER_NESTS = 230, /* layers of the store stack, outer layers first */
+	RANK_EVENTS = 240,	      /* events on their way to a front end */
 	RANK_DIAG = 250,	      /* the message sink */
 };
 

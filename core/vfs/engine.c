@@ -12,7 +12,7 @@
 
 #define ROOT_MODE (S_IFDIR | 0755)
 
-/* Locks, unnamed files and shared extents have no implementation here yet:
+/* Unnamed files and shared extents have no implementation here yet:
  * -EOPNOTSUPP. */
 static const struct vfs_ops engine_ops = {
 	.lookup = engine_lookup,
@@ -43,7 +43,11 @@ static const struct vfs_ops engine_ops = {
 	.setxattr = engine_setxattr,
 	.listxattr = engine_listxattr,
 	.removexattr = engine_removexattr,
+	.getlk = engine_getlk,
+	.setlk = engine_setlk,
+	.cancel_lk = engine_cancel_lk,
 	.sync = engine_sync,
+	.set_events = engine_set_events,
 };
 
 /* ---- small things that all files use ---- */
@@ -128,6 +132,8 @@ int vfs_engine_new(const struct vfs_engine_options *o, struct vfs_engine **ret, 
 	owner_init(e, &e->owner);
 	inode_table_init(&e->table, o->inode_cache_bytes);
 	alloc_init(&e->alloc, INODE_ROOT + 1);
+	events_init(&e->events);
+	lock_table_init(&e->locks, o->budget, &e->events);
 	mutex_init(&e->rename, RANK_RENAME);
 	mutex_init(&e->groups_lock, RANK_GROUP_INODES);
 	list_init(&e->groups);
@@ -268,6 +274,8 @@ void vfs_engine_free(struct vfs_engine *e)
 {
 	if (!e)
 		return;
+	lock_table_done(&e->locks);
+	events_done(&e->events);
 	inode_table_done(e);
 	assert(list_empty(&e->groups)); /* each was acknowledged or dropped */
 	kept_done(e);

@@ -10,6 +10,7 @@
 #include "core/vfs/dir.h"
 #include "core/vfs/engine.h"
 #include "core/vfs/inode.h"
+#include "core/vfs/lock_table.h"
 #include "core/vfs/quota.h"
 
 struct vfs_engine {
@@ -33,6 +34,8 @@ struct vfs_engine {
 
 	struct mutex kept_lock; /* RANK_HANDLE */
 	struct list kept;	/* guarded by kept_lock: removed inodes, see kept.h */
+	struct lock_table locks;
+	struct events events;
 
 	struct thread drain; /* removes orphans that a crash left */
 	bool started;
@@ -101,6 +104,12 @@ int engine_setxattr(struct vfs *v, const struct vfs_cred *c, uint64_t inode, str
 	struct slice value, unsigned flags);
 int engine_listxattr(struct vfs *v, const struct vfs_cred *c, uint64_t inode, struct buf *out);
 int engine_removexattr(struct vfs *v, const struct vfs_cred *c, uint64_t inode, struct slice name);
+int engine_getlk(struct vfs *v, struct vfs_file *f, struct vfs_lock *lock);
+int engine_setlk(
+	struct vfs *v, struct vfs_file *f, const struct vfs_lock *lock, uint64_t wait_token);
+int engine_cancel_lk(struct vfs *v, uint64_t wait_token);
+int engine_set_events(
+	struct vfs *v, void (*event)(void *arg, const struct vfs_event *e), void *arg);
 int engine_sync(struct vfs *v, struct error *err);
 
 #endif

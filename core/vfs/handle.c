@@ -4,6 +4,7 @@
 #include "core/base/cleanup.h"
 #include "core/base/diag.h"
 #include "core/vfs/kept.h"
+#include "core/vfs/lock.h"
 #include "core/vfs/op.h"
 #include "core/vfs/xattr.h"
 
@@ -16,8 +17,10 @@ struct vfs_file *handle_new(int flags)
 {
 	struct vfs_file *f = calloc(1, sizeof(*f));
 
-	if (f)
+	if (f) {
 		f->flags = flags;
+		file_locks_init(&f->locks);
+	}
 	return f;
 }
 
@@ -74,6 +77,7 @@ void handle_close(struct vfs_file *f)
 	struct inode *i = f->inode;
 	bool orphan = false;
 
+	lock_close(f);
 	if (atomic_fetch_sub(&i->opens, 1) == 1) {
 		rwlock_rdlock(&i->lock);
 		orphan = i->nlink == 0 && !i->gone && !kept(i);

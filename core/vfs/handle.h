@@ -16,6 +16,7 @@ struct vfs_file {
 	int flags;	     /* O_* of the open */
 	bool directory;	     /* else a regular file */
 	_Atomic bool told;   /* that writing back failed (flush) */
+	struct file_locks locks;
 };
 
 /* A file that is not open yet; NULL on ENOMEM. */

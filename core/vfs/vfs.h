@@ -150,13 +150,14 @@ enum vfs_event_kind {
 	VFS_EVENT_ATTR,
 	VFS_EVENT_ENTRY,
 	VFS_EVENT_ALL,
-	VFS_EVENT_LOCK_GRANTED
+	VFS_EVENT_LOCK_GRANTED,
+	VFS_EVENT_LOCK_LOST /* a wait ended without the lock: events stop */
 };
 struct vfs_event {
 	enum vfs_event_kind kind;
 	uint64_t inode;	   /* the directory for ENTRY; 0 for ALL */
 	struct slice name; /* ENTRY */
-	uint64_t token;	   /* LOCK_GRANTED: as given to vfs_setlk */
+	uint64_t token;	   /* LOCK_*: as given to vfs_setlk */
 };
 
 struct vfs {
@@ -280,19 +281,42 @@ struct vfs_ops {
 		struct vfs *v, const struct vfs_cred *c, uint64_t inode, struct slice name);
 
 	/* ---- locks ---- */
+	/*
+	 * Advisory, on inodes: POSIX byte ranges, and BSD locks (`flock`) apart from them. An owner
+	 * is who does not conflict with itself: a process for POSIX locks, an open file description
+	 * for BSD locks and for those of fcntl(F_OFD_SETLK), which are byte ranges else. They live
+	 * in memory, until they are unlocked or the file by which they were taken is released.
+	 */
 	/* *lock becomes the first conflicting lock, or type VFS_UNLOCK. */
 	int (*getlk)(struct vfs *v, struct vfs_file *f, struct vfs_lock *lock);
-	/* -EAGAIN conflict. `wait_token` != 0: -EINPROGRESS instead, and VFS_EVENT_LOCK_GRANTED
-	 * with the token later; no thread waits. -EDEADLK. */
+	/*
+	 * -EAGAIN conflict. `wait_token` != 0: -EINPROGRESS instead, and VFS_EVENT_LOCK_GRANTED
+	 * with the token later (perhaps before this returns); no thread waits. Tokens are unique in
+	 * the process while they wait (-EINVAL); without a listener (set_events) -EOPNOTSUPP. What
+	 * the owner holds stays while it waits, but a BSD lock goes before one of another type is
+	 * asked for, also when that is refused.
+	 * -EDEADLK: POSIX locks, the owner would wait for itself; -ENOLCK: too many locks; -EBADF:
+	 * a POSIX lock by a file that is not open for reading, or writing.
+	 * VFS_UNLOCK: of a part of a range may fail with -ENOLCK; of everything (0..UINT64_MAX)
+	 * never fails. That is what a front end owes whenever an owner closes any of its
+	 * descriptors of the inode, whichever the locks were taken by; it costs nothing when nobody
+	 * holds a lock.
+	 */
 	int (*setlk)(struct vfs *v, struct vfs_file *f, const struct vfs_lock *lock,
 		uint64_t wait_token);
-	/* Gives up a wait; -ENOENT when it was granted already. */
+	/* Gives up a wait, of which nothing is heard then; -ENOENT when it was granted already, or
+	 * never was. */
 	int (*cancel_lk)(struct vfs *v, uint64_t wait_token);
 
 	/* ---- the volume ---- */
 	/* Everything that was changed before the call is durable when it returns. */
 	int (*sync)(struct vfs *v, struct error *err);
-	/* Where to send events; NULL stops them. */
+	/*
+	 * Where to send events, from a thread of its own; -EBUSY when somebody listens already.
+	 * NULL stops them: who still waits for a lock gets VFS_EVENT_LOCK_LOST, what was posted is
+	 * delivered, and nothing comes after it returned. Not at the same time as setlk with a
+	 * token.
+	 */
 	int (*set_events)(
 		struct vfs *v, void (*event)(void *arg, const struct vfs_event *e), void *arg);
 };

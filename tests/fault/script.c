@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "tests/fault/script.h"
+#include "tests/fault/script_lock.h"
 #include "tests/fault/script_xattr.h"
 
 #include <fcntl.h>
@@ -496,23 +497,6 @@ static int readdir_root(struct script *s)
 	return r < 0 ? r : n >= 5 ? 0 : -EPROTO;
 }
 
-static int lock_get(struct script *s)
-{
-	struct vfs_lock l = {.type = VFS_LOCK_WRITE, .end = UINT64_MAX, .owner = 1};
-
-	return offered(vfs_getlk(s->vfs, s->files[0], &l));
-}
-static int lock_set(struct script *s)
-{
-	struct vfs_lock l = {.type = VFS_LOCK_WRITE, .end = UINT64_MAX, .owner = 1};
-
-	return offered(vfs_setlk(s->vfs, s->files[0], &l, 0));
-}
-static int lock_cancel(struct script *s)
-{
-	return expect(vfs_cancel_lk(s->vfs, 77), -ENOENT) == 0 ? 0
-							       : offered(vfs_cancel_lk(s->vfs, 77));
-}
 static int copy_range(struct script *s)
 {
 	int64_t n = vfs_copy_range(s->vfs, &root, s->files[2], 0, s->files[3], 4096, 4096);
@@ -529,11 +513,6 @@ static int tmpfile_s(struct script *s)
 		vfs_release(s->vfs, f);
 	return offered(r);
 }
-static int events_none(struct script *s)
-{
-	return offered(vfs_set_events(s->vfs, NULL, NULL));
-}
-
 #define STEP(fn)                                                                                   \
 	{                                                                                          \
 		.name = #fn, .run = fn                                                             \
@@ -630,11 +609,15 @@ const struct script_step script_steps[] = {
 	SYNC(sync_all),
 	STEP(script_xattr_unlink),
 	STEP(script_acl_remove),
-	STEP(lock_get),
-	STEP(lock_set),
-	STEP(lock_cancel),
 	STEP(tmpfile_s),
-	STEP(events_none),
+	STEP(script_lock_set),
+	STEP(script_lock_get),
+	STEP(script_lock_split),
+	STEP(script_lock_whole),
+	STEP(script_lock_wait),
+	STEP(script_lock_cancel),
+	STEP(script_lock_end),
+	STEP(script_events_none),
 	SYNC(sync_all),
 };
 const size_t script_length = sizeof script_steps / sizeof *script_steps;
