@@ -348,8 +348,12 @@ void loop_reply(struct loop_request *r, int error, const void *payload, size_t l
 		return;
 	}
 	memcpy(&in, r->in, sizeof in);
+	loop_reply_later(r->fd, in.unique, error);
+}
 
-	struct fuse_out_header out = {.len = sizeof out, .error = error, .unique = in.unique};
+void loop_reply_later(int fd, uint64_t unique, int error)
+{
+	struct fuse_out_header out = {.len = sizeof out, .error = error, .unique = unique};
 
-	(void)!write(r->fd, &out, sizeof out); /* as above */
+	(void)!write(fd, &out, sizeof out); /* as above */
 }

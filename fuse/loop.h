@@ -52,7 +52,12 @@ void loop_free(struct loop *l);
  * ignored: the caller of the operation has gone (ENOENT), or the mount has.
  */
 void loop_reply(struct loop_request *r, int error, const void *payload, size_t len);
-/* The same with the payload in two parts. */
+/*
+ * Answers request number `unique` (fuse_in_header) after its handler returned without an answer,
+ * from any thread.
+ */
+void loop_reply_later(int fd, uint64_t unique, int error);
+/* loop_reply with the payload in two parts. */
 void loop_reply2(struct loop_request *r, const void *a, size_t alen, const void *b, size_t blen);
 
 #endif

@@ -235,6 +235,9 @@ static int serve(struct program *p, struct error *err)
 		r = thread_start(&poller, "follow", poll_thread, p);
 	if (r == 0)
 		r = idle_start(&idle, p->loop, p->volume);
+	/* Nobody but this mount could know of a follower's locks: they stay in the kernel. */
+	if (r == 0 && p->ops.keep_pages)
+		r = ops_locks_start(&p->ops, mount_fd(p->mount));
 	if (r < 0)
 		return error_set(err, r, "cannot start serving: %s", strerror(-r));
 	atomic_store(&p->serving, true);
@@ -247,6 +250,7 @@ static int serve(struct program *p, struct error *err)
 	become_daemon(p);
 	r = loop_run(p->loop, err);
 	atomic_store(&p->ending, true);
+	ops_locks_stop(&p->ops);
 	thread_join(&poller);
 	idle_stop(&idle);
 	mount_detach(p->mount);

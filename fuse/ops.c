@@ -108,9 +108,10 @@ struct fuse_open_out open_encode(const struct call *c, struct vfs_file *f, int f
 		out.open_flags |= FOPEN_KEEP_CACHE;
 	out.open_flags |=
 		FOPEN_PARALLEL_DIRECT_WRITES; /* overlapping ones are ordered by the inode's lock */
-	if ((flags & O_ACCMODE) == O_RDONLY)
-		out.open_flags |=
-			FOPEN_NOFLUSH; /* close has nothing to tell a reader: one round trip less */
+	/* close has nothing to tell a reader: one round trip less. But FLUSH is all by which the
+	 * kernel tells that a process closed a file, and so lost its POSIX locks on it. */
+	if ((flags & O_ACCMODE) == O_RDONLY && !c->ops->locks)
+		out.open_flags |= FOPEN_NOFLUSH;
 	return out;
 }
 
@@ -147,11 +148,6 @@ bool call_string(struct call *c, size_t *at, struct slice *ret)
 	*ret = SLICE(c->arg + *at, (size_t)(end - (c->arg + *at)));
 	*at += ret->len + 1;
 	return true;
-}
-
-static void req_nothing(struct call *c)
-{
-	(void)c; /* INTERRUPT has no answer */
 }
 
 static void req_destroy(struct call *c)
@@ -200,6 +196,9 @@ static void req_init(struct call *c)
 	 */
 	if (c->ops->writeback)
 		flags = (flags | FUSE_WRITEBACK_CACHE) & ~(uint64_t)FUSE_ATOMIC_O_TRUNC;
+	if (c->ops->locks)
+		flags |= (FUSE_POSIX_LOCKS | FUSE_FLOCK_LOCKS) & offered;
+
 	out.max_readahead = in.max_readahead;
 	out.flags = (uint32_t)flags;
 	out.flags2 = (uint32_t)(flags >> 32);
@@ -244,7 +243,10 @@ static req_fn *const operations[] = {
 	[FUSE_FSYNCDIR] = req_fsync,
 	[FUSE_ACCESS] = req_access,
 	[FUSE_CREATE] = req_create,
-	[FUSE_INTERRUPT] = req_nothing,
+	[FUSE_GETLK] = req_getlk,
+	[FUSE_SETLK] = req_setlk,
+	[FUSE_SETLKW] = req_setlkw,
+	[FUSE_INTERRUPT] = req_interrupt,
 	[FUSE_DESTROY] = req_destroy,
 	[FUSE_BATCH_FORGET] = req_batch_forget,
 	[FUSE_FALLOCATE] = req_fallocate,

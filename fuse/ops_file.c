@@ -103,8 +103,10 @@ void req_flush(struct call *c)
 {
 	struct fuse_flush_in in;
 
-	if (call_args(c, &in, sizeof in))
-		reply_result(c, vfs_flush(c->vfs, file_of(in.fh)));
+	if (!call_args(c, &in, sizeof in))
+		return;
+	unlock_closed(c, file_of(in.fh), in.lock_owner);
+	reply_result(c, vfs_flush(c->vfs, file_of(in.fh)));
 }
 
 void req_fallocate(struct call *c)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #ifndef FUSE_OPS_INTERNAL_H
 #define FUSE_OPS_INTERNAL_H
-/* Shared by ops.c (dispatch), ops_name.c, ops_attr.c, ops_file.c, ops_dir.c, ops_xattr.c.
- */
+/* Shared by ops.c (dispatch), ops_name.c, ops_attr.c, ops_file.c, ops_dir.c, ops_lock.c,
+ * ops_xattr.c. */
 #include "core/base/cleanup.h"
 #include "fuse/ops.h"
 #include "fuse/proto.h"
@@ -61,6 +61,9 @@ req_fn req_lookup, req_getattr, req_setattr, req_readlink, req_symlink, req_mkno
 req_fn req_open, req_read, req_write, req_release, req_fsync, req_flush, req_fallocate, req_lseek,
 	req_copy_file_range;
 req_fn req_opendir, req_readdir, req_readdirplus, req_releasedir;
+/* A process closed one of its descriptors of the file: its POSIX locks go. */
+void unlock_closed(struct call *c, struct vfs_file *f, uint64_t owner);
+req_fn req_getlk, req_setlk, req_setlkw, req_interrupt;
 req_fn req_getxattr, req_setxattr, req_listxattr, req_removexattr;
 
 #endif

@@ -409,7 +409,7 @@ part_sanitized()
 	stage asan && DAMAGE_STEP=7 scripts asan damage fsx crash-remount commands
 	run build-tsan build tsan "$MOUNT_PROGRAMS" --buildtype=debug -Doptimization=1 -Db_sanitize=thread
 	if setarch -R true 2>/dev/null; then
-		stage tsan && scripts tsan fsx append rename journal
+		stage tsan && scripts tsan fsx append rename journal locks lock-waits
 	else
 		echo "setarch -R is not permitted here" >"$OUT/tsan.log"
 		judge tsan "$OUT/tsan.log" 0 77
