@@ -134,15 +134,18 @@ static int do_bytes(struct client *c, struct vfs_file *f, const struct op *op, u
 
 static int do_change(struct client *c, unsigned domain, const struct op *op, unsigned flags)
 {
+	struct vfs_lock lock = {.type = VFS_LOCK_WRITE, .end = UINT64_MAX, .owner = c->number + 1};
 	struct vfs_attr a = {.size = op->offset};
 	struct vfs_file *f;
 	uint64_t inode;
+	bool locked;
 	int r = find_node(c->v, domain, op->path, &inode);
 
 	if (r == 0)
 		r = vfs_open(c->v, &root_cred, inode, O_RDWR, &f);
 	if (r < 0)
 		return r;
+	locked = vfs_setlk(c->v, f, &lock, 0) == 0; /* released with the file */
 	if (op->kind == OP_TRUNCATE)
 		r = vfs_setattr(c->v, &root_cred, inode, f, VFS_SET_SIZE, &a, &a);
 	else if (op->kind == OP_PUNCH)
@@ -152,6 +155,8 @@ static int do_change(struct client *c, unsigned domain, const struct op *op, uns
 		r = vfs_fallocate(c->v, &root_cred, f, 0, op->offset, op->len);
 	else
 		r = do_bytes(c, f, op, flags);
+	if (locked && vfs_getlk(c->v, f, &lock) == 0 && lock.type != VFS_UNLOCK)
+		sim_fail("two clients hold an exclusive lock");
 	vfs_release(c->v, f);
 	return r;
 }
