@@ -122,6 +122,7 @@ int vfs_engine_new(const struct vfs_engine_options *o, struct vfs_engine **ret, 
 		return error_set(err, -ENOMEM, "no memory for the file system");
 	e->vfs.ops = &engine_ops;
 	e->o = *o;
+	e->quota.max_bytes = o->max_bytes;
 	e->index = o->index;
 	e->group_records_max = budget_limit(o->budget, BUDGET_MEMTABLE) / 8;
 	r = name_hash_init(&e->hash, o->keys);

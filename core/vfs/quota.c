@@ -25,7 +25,6 @@ int quota_load(struct vfs_engine *e)
 
 	if (r < 0)
 		return engine_read_error(r);
-	e->quota.max_bytes = e->o.max_bytes;
 	atomic_store(&e->quota.used_bytes, u.bytes);
 	atomic_store(&e->quota.used_inodes, u.inodes);
 	return 0;
