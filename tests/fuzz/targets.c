@@ -363,6 +363,7 @@ const struct fuzz_target fuzz_targets[] = {
 	{"segment-parts", run_segment_parts, NULL},
 	{"table-parts", run_table_parts, NULL},
 	{"manifest", run_manifest, NULL},
+	{"config", fuzz_config_run, fuzz_config_seed},
 };
 const size_t fuzz_target_count = sizeof fuzz_targets / sizeof *fuzz_targets;
 

@@ -18,6 +18,9 @@ struct fuzz_target {
 
 extern const struct fuzz_target fuzz_targets[];
 extern const size_t fuzz_target_count;
+/* In config_target.c. */
+void fuzz_config_run(struct slice input);
+bool fuzz_config_seed(unsigned variant, struct buf *out);
 /* NULL when there is no such target. */
 const struct fuzz_target *fuzz_target_by_name(const char *name);
 
