@@ -8,6 +8,7 @@
 
 #include "core/base/cleanup.h"
 #include "core/base/diag.h"
+#include "core/seal/keys_slots.h"
 
 #include <sodium.h>
 #include <stdio.h>
@@ -677,11 +678,16 @@ int volume_poll(struct volume *v, struct error *err)
 {
 	if (v->writer)
 		return 0;
-	int r = follower_poll(v->follower, NULL, err);
+	struct error why = {0};
+	int r = follower_poll(v->follower, NULL, &why);
 
-	if (r == 0)
-		vfs_engine_refresh(v->engine);
-	return r;
+	/* A writer that was opened after a rotation seals with a key that came after this ring. */
+	if (r == -EBADMSG && keys_refresh(v->store, v->keys, NULL) == 1)
+		r = follower_poll(v->follower, NULL, &why);
+	if (r < 0)
+		return error_set(err, r, "%s", error_text(&why, r));
+	vfs_engine_refresh(v->engine);
+	return 0;
 }
 
 struct vfs *volume_vfs(struct volume *v)

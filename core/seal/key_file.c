@@ -5,6 +5,7 @@
 
 #include "core/base/bytes.h"
 #include "core/seal/key_file_internal.h"
+#include "core/seal/recovery.h"
 #include "core/seal/secret.h"
 
 #include <assert.h>
@@ -35,8 +36,8 @@ static int decode_slot(const json_t *o, struct key_slot *s, struct error *err)
 	if (r < 0)
 		return r;
 	/* Slots of later programs are left alone. */
-	s->usable = (is_text(o, "kind", SLOT_KIND_PASSWORD) ||
-			    is_text(o, "kind", SLOT_KIND_RECOVERY)) &&
+	s->recovery = is_text(o, "kind", SLOT_KIND_RECOVERY);
+	s->usable = (s->recovery || is_text(o, "kind", SLOT_KIND_PASSWORD)) &&
 		    is_text(o, "kdf", SLOT_KDF);
 	if (!s->usable)
 		return 0;
@@ -199,34 +200,50 @@ static bool unwrap(const uint8_t key[AEAD_KEY_BYTES], const uint8_t *nonce, stru
 		       ret, NULL, NULL, wrapped, WRAPPED_BYTES, aad.data, aad.len, nonce, key) == 0;
 }
 
-int key_file_unlock(const struct key_file *f, const char *password, uint8_t master[MASTER_BYTES],
-	struct error *err)
+/* 0, -EKEYREJECTED, or -ENOMEM. */
+static int try_slot(const struct key_file *f, const struct key_slot *s, const char *password,
+	uint8_t master[MASTER_BYTES], struct error *err)
 {
 	uint8_t aad[WRAP_AAD_MAX], key[AEAD_KEY_BYTES];
-	size_t aad_len = wrap_aad(aad, f->header.volume, WRAP_LABEL_SLOT, 0), usable = 0;
+	size_t aad_len = wrap_aad(aad, f->header.volume, WRAP_LABEL_SLOT, 0);
+	int r = derive_password_key(password, s, key);
 
-	for (size_t i = 0; i < f->nslots; i++) {
+	if (r < 0)
+		return error_set(err, r, "no memory to derive a key (%llu bytes are needed)",
+			(unsigned long long)s->memory);
+	bool ok = unwrap(key, s->nonce, SLICE(aad, aad_len), s->wrapped, master);
+
+	secret_wipe(key, sizeof(key));
+	return ok ? 0 : -EKEYREJECTED;
+}
+
+int key_file_unlock(const struct key_file *f, const char *password, uint8_t master[MASTER_BYTES],
+	size_t *ret_slot, struct error *err)
+{
+	char recovery[RECOVERY_TEXT_BYTES];
+	int mistake = recovery_parse(password, recovery), r = -EKEYREJECTED;
+	size_t usable = 0, recoveries = 0;
+
+	for (size_t i = 0; i < f->nslots && r == -EKEYREJECTED; i++) {
 		const struct key_slot *s = &f->slots[i];
 
 		if (!s->usable)
 			continue;
 		usable++;
-		int r = derive_password_key(password, s, key);
-
-		if (r < 0)
-			return error_set(err, r,
-				"no memory to derive a key (%llu bytes are needed)",
-				(unsigned long long)s->memory);
-		bool ok = unwrap(key, s->nonce, SLICE(aad, aad_len), s->wrapped, master);
-
-		secret_wipe(key, sizeof(key));
-		if (ok)
-			return 0;
+		recoveries += s->recovery;
+		r = try_slot(f, s, s->recovery && mistake == 0 ? recovery : password, master, err);
+		if (r == 0)
+			*ret_slot = i;
 	}
+	secret_wipe(recovery, sizeof(recovery));
 	if (!usable)
 		return error_set(
 			err, -EPROTONOSUPPORT, "no slot is of a kind that this program knows");
-	return error_set(err, -EKEYREJECTED, "wrong password");
+	if (r == -EKEYREJECTED && recoveries && mistake > 0)
+		return error_set(err, r,
+			"wrong password; if it is a recovery key, there is a typing mistake in group %d of it",
+			mistake);
+	return r == -EKEYREJECTED ? error_set(err, r, "wrong password") : r;
 }
 
 void key_file_mac(

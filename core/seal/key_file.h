@@ -13,6 +13,7 @@
 struct key_slot {
 	uint64_t id;
 	bool usable;	 /* a kind and a derivation that this program knows */
+	bool recovery;	 /* its password is a recovery key */
 	uint64_t memory; /* bytes */
 	unsigned passes;
 	uint8_t salt[KDF_SALT_BYTES], nonce[WRAP_NONCE_BYTES], wrapped[WRAPPED_BYTES];
@@ -41,10 +42,11 @@ int key_file_decode(struct buf *raw, const uint8_t volume[VOLUME_ID_BYTES], uint
 	struct key_file *ret, struct error *err);
 void key_file_done(struct key_file *f);
 
-/* Tries the password on every slot: expensive. -EKEYREJECTED none opens; -EPROTONOSUPPORT no slot
- * is of a known kind; -ENOMEM. */
+/* Tries the password on every slot: expensive. A recovery key may be typed in any of its forms.
+ * *ret_slot: which one it opened. -EKEYREJECTED none opens; -EPROTONOSUPPORT no slot is of a known
+ * kind; -ENOMEM. */
 int key_file_unlock(const struct key_file *f, const char *password, uint8_t master[MASTER_BYTES],
-	struct error *err);
+	size_t *ret_slot, struct error *err);
 /* Whether the MAC was made with this master key: whether the file counts. */
 bool key_file_verify(const struct key_file *f, const uint8_t master[MASTER_BYTES]);
 /* Opens ring key `i`. False when it is not authentic. */

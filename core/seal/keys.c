@@ -72,24 +72,40 @@ int keys_load_file(struct store *s, uint64_t number, const uint8_t volume[VOLUME
 	return r;
 }
 
-static int open_ring(const struct key_file *f, struct volume_keys *k, struct error *err)
+static int fill_ring(const struct key_file *f, const uint8_t master[MASTER_BYTES],
+	struct key_ring *ring, struct error *err)
 {
 	for (size_t i = 0; i < f->nring; i++) {
-		if (!key_file_ring_key(f, i, k->master, k->ring[i].key))
+		if (!key_file_ring_key(f, i, master, ring->key[i].key))
 			return error_set(err, -EBADMSG, "ring key %u does not open", f->ring[i].id);
-		k->ring[i].id = f->ring[i].id;
+		ring->key[i].id = f->ring[i].id;
 	}
-	k->nring = f->nring;
-	if (k->ring[0].id != 1)
+	if (ring->key[0].id != 1)
 		return error_set(err, -EBADMSG, "ring key 1 is missing");
 	return 0;
 }
 
-int keys_from_file(const struct key_file *f, const uint8_t master[MASTER_BYTES],
+int key_ring_open(const struct key_file *f, struct volume_keys *k, struct error *err)
+{
+	struct key_ring *ring = secret_new(sizeof(*ring) + f->nring * sizeof(ring->key[0]));
+
+	if (!ring)
+		return error_set(err, -ENOMEM, "no memory for keys");
+	ring->n = f->nring;
+	ring->older = atomic_load(&k->ring);
+	int r = fill_ring(f, k->master, ring, err);
+
+	if (r < 0)
+		secret_free(ring);
+	else
+		atomic_store(&k->ring, ring);
+	return r;
+}
+
+int keys_from_file(const struct key_file *f, const uint8_t master[MASTER_BYTES], size_t slot,
 	struct superblock *sb, struct volume_keys **ret, struct error *err)
 {
-	CLEANUP(keys_free_p)
-	struct volume_keys *k = secret_new(sizeof(*k) + f->nring * sizeof(k->ring[0]));
+	CLEANUP(keys_free_p) struct volume_keys *k = secret_new(sizeof(*k));
 	uint32_t unknown = f->header.read_only_compatible & ~HEADER_RO_COMPAT_KNOWN;
 
 	if (!k)
@@ -100,7 +116,9 @@ int keys_from_file(const struct key_file *f, const uint8_t master[MASTER_BYTES],
 			SUPERBLOCK_KEY);
 	memcpy(k->master, master, MASTER_BYTES);
 	k->number = f->header.a;
-	int r = open_ring(f, k, err);
+	k->slot = f->slots[slot].id;
+	k->by_recovery = f->slots[slot].recovery;
+	int r = key_ring_open(f, k, err);
 
 	if (r < 0)
 		return r;
@@ -123,7 +141,7 @@ struct candidate {
 struct search {
 	size_t n;
 	struct candidate *files; /* newest first */
-	bool rejected;		 /* the password opens no slot of some intact file */
+	struct error rejection;	 /* the password opens no slot of some intact file */
 	struct error damage;	 /* of the newest file that is damaged */
 };
 
@@ -181,7 +199,7 @@ static int load_files(
 /* Tries the password on each file, newest first. Gives the index of the one that it opens and that
  * is authentic. */
 static int unlock_any(struct search *s, const char *password, uint8_t master[MASTER_BYTES],
-	size_t *ret, struct error *err)
+	size_t *ret, size_t *ret_slot, struct error *err)
 {
 	for (size_t i = 0; i < s->n; i++) {
 		struct error why = {0};
@@ -190,14 +208,15 @@ static int unlock_any(struct search *s, const char *password, uint8_t master[MAS
 		if (!s->files[i].intact)
 			continue;
 		keys_name(s->files[i].file.header.a, name);
-		int r = key_file_unlock(&s->files[i].file, password, master, &why);
+		int r = key_file_unlock(&s->files[i].file, password, master, ret_slot, &why);
 
 		if (r == 0 && key_file_verify(&s->files[i].file, master)) {
 			*ret = i;
 			return 0;
 		}
 		if (r == -EKEYREJECTED) {
-			s->rejected = true;
+			if (!s->rejection.code)
+				s->rejection = why;
 			continue;
 		}
 		if (r == 0)
@@ -206,26 +225,27 @@ static int unlock_any(struct search *s, const char *password, uint8_t master[MAS
 		if (r < 0)
 			return r;
 	}
-	if (!s->rejected)
+	if (!s->rejection.code)
 		return error_set(err, -EBADMSG, "%s", error_text(&s->damage, -EBADMSG));
 	if (s->damage.code)
-		return error_set(err, -EKEYREJECTED, "wrong password (and %s)", s->damage.text);
-	return error_set(err, -EKEYREJECTED, "wrong password, or the key file is damaged");
+		return error_set(
+			err, -EKEYREJECTED, "%s (and %s)", s->rejection.text, s->damage.text);
+	return error_set(err, -EKEYREJECTED, "%s", s->rejection.text);
 }
 
 /* Finds the file that counts and opens its ring. `master` is scratch, wiped by the caller. */
 static int open_found(struct search *found, const char *password, uint8_t master[MASTER_BYTES],
 	struct superblock *sb, struct volume_keys **ret, struct error *err)
 {
-	size_t opened = 0;
-	int r = unlock_any(found, password, master, &opened, err);
+	size_t opened = 0, slot = 0;
+	int r = unlock_any(found, password, master, &opened, &slot, err);
 
 	if (r < 0)
 		return r;
 	for (size_t i = 0; i < opened; i++)
 		if (found->files[i].intact && key_file_verify(&found->files[i].file, master))
 			return error_set(err, -EKEYREJECTED, "wrong password: it has been changed");
-	return keys_from_file(&found->files[opened].file, master, sb, ret, err);
+	return keys_from_file(&found->files[opened].file, master, slot, sb, ret, err);
 }
 
 /* -EAGAIN and -ENOENT as load_files. */
@@ -288,6 +308,10 @@ void keys_free(struct volume_keys *k)
 {
 	if (!k)
 		return;
+	for (struct key_ring *r = atomic_load(&k->ring), *older; r; r = older) {
+		older = r->older;
+		secret_free(r);
+	}
 	superblock_done(&k->superblock);
 	secret_free(k);
 }
@@ -314,19 +338,23 @@ const char *keys_read_only_feature(const struct volume_keys *k)
 
 uint32_t keys_current(const struct volume_keys *k)
 {
-	return k->ring[k->nring - 1].id;
+	const struct key_ring *ring = atomic_load(&k->ring);
+
+	return ring->key[ring->n - 1].id;
 }
 
 int keys_subkey(const struct volume_keys *k, uint32_t key_id, enum subkey which,
 	uint8_t ret[AEAD_KEY_BYTES])
 {
+	const struct key_ring *ring = atomic_load(&k->ring);
+
 	if (which == SUBKEY_NAME_HASH || which == SUBKEY_HANDLE)
 		key_id = 1;
-	for (size_t i = k->nring; i-- > 0;) {
-		if (k->ring[i].id != key_id)
+	for (size_t i = ring->n; i-- > 0;) {
+		if (ring->key[i].id != key_id)
 			continue;
-		(void)crypto_kdf_derive_from_key(
-			ret, AEAD_KEY_BYTES, which, SUBKEY_CONTEXT, k->ring[i].key); /* always 0 */
+		(void)crypto_kdf_derive_from_key(ret, AEAD_KEY_BYTES, which, SUBKEY_CONTEXT,
+			ring->key[i].key); /* always 0 */
 		return 0;
 	}
 	return -EBADMSG;

@@ -3,7 +3,7 @@
 #define CORE_SEAL_KEYS_H
 /*
  * From the password to subkeys: superblock, key file, slots, ring (docs/format.md). A `struct
- * volume_keys` is immutable after open and may be used by all threads.
+ * volume_keys` may be used by all threads; only keys_refresh() changes it, by adding ring keys.
  */
 #include "core/base/cleanup.h"
 #include "core/seal/aead.h"
@@ -30,6 +30,7 @@ struct keys_options {
 	const char *password; /* bytes up to the terminator, at least 1 */
 	uint64_t kdf_memory;  /* bytes, 0 = default; 8 KiB .. 1 GiB */
 	unsigned kdf_passes;  /* 0 = default; 1 .. 16 */
+	bool dry_run;	      /* of a change: do everything but store it */
 };
 
 /*
@@ -49,11 +50,12 @@ int keys_open(struct store *s, const struct keys_options *o, struct volume_keys 
 /* For whoever opened for writing: deletes key files below the newest (an interrupted change). */
 int keys_clean(struct store *s, const struct volume_keys *k, struct error *err);
 /*
- * Replaces all password slots by one for `o->password` (recovery slots and what later programs
- * added stay), in a new key file, and deletes the older ones. Volumes that are open go on. Once it
- * returns 0 only the new password opens the volume; after an error either does, and a later call or
- * keys_clean() finishes. -EAGAIN: somebody else changed the key file since `k` was opened;
- * -EPROTONOSUPPORT: an unknown read-only compatible feature forbids it.
+ * Replaces the password slot that `k` was opened with by one for `o->password`; when it was opened
+ * with a recovery key, all password slots. Other slots stay. A new key file is written and the
+ * older ones are deleted. Volumes that are open go on. Once it returns 0 the old password opens
+ * nothing; after an error either does, and a later call or keys_clean() finishes. -EAGAIN: somebody
+ * else changed the key file since `k` was opened; -EPROTONOSUPPORT: an unknown read-only compatible
+ * feature forbids it. More changes: keys_slots.h.
  */
 int keys_change_password(struct store *s, const struct volume_keys *k, const struct keys_options *o,
 	struct error *err);

@@ -27,13 +27,16 @@ int keys_clean(struct store *s, const struct volume_keys *k, struct error *err)
 	return delete_below(s, k->number, err);
 }
 
-static void drop_passwords(json_t *slots)
+/* The one that opened the volume; a recovery key stands for a password that was forgotten: all. */
+static void drop_passwords(json_t *slots, const struct volume_keys *k)
 {
 	for (size_t i = json_array_size(slots); i-- > 0;) {
 		const json_t *slot = json_array_get(slots, i);
 		const char *kind = json_string_value(json_object_get(slot, "kind"));
+		json_int_t id = json_integer_value(json_object_get(slot, "id"));
 
-		if (kind && strcmp(kind, SLOT_KIND_PASSWORD) == 0)
+		if (kind && strcmp(kind, SLOT_KIND_PASSWORD) == 0 &&
+			(k->by_recovery || id == (json_int_t)k->slot))
 			(void)json_array_remove(slots, i); /* cannot fail: it is there */
 	}
 }
@@ -46,21 +49,20 @@ static bool has_id(const json_t *slots, json_int_t id)
 	return false;
 }
 
-/* Makes `json` that of the next key file. */
-static int replace_passwords(
-	json_t *json, const struct volume_keys *k, const struct keys_options *o, struct error *err)
+int keys_edit_add_slot(struct keys_edit *e, const struct volume_keys *k, const char *kind,
+	const struct keys_options *o, uint64_t *ret_id, struct error *err)
 {
-	json_t *slots = json_object_get(json, "slots");
+	json_t *slots = json_object_get(e->file.json, "slots");
 	json_int_t id = 1;
 
-	drop_passwords(slots);
 	if (json_array_size(slots) >= KEYS_SLOTS_MAX)
 		return error_set(
 			err, -EINVAL, "all %d slots of the key file are taken", KEYS_SLOTS_MAX);
 	while (has_id(slots, id))
 		id++;
+	*ret_id = (uint64_t)id;
 	return key_file_add_slot(
-		slots, (uint64_t)id, SLOT_KIND_PASSWORD, o, k->superblock.volume, k->master, err);
+		slots, (uint64_t)id, kind, o, k->superblock.volume, k->master, err);
 }
 
 /* Loads the file that `k` was opened with; it must still be the newest that counts. */
@@ -106,33 +108,36 @@ static int read_back(
 	return 0;
 }
 
-int keys_change_password(struct store *s, const struct volume_keys *k, const struct keys_options *o,
-	struct error *err)
+int keys_edit_begin(
+	struct store *s, const struct volume_keys *k, struct keys_edit *ret, struct error *err)
 {
-	CLEANUP(key_numbers_done) struct key_numbers l = {0};
-	CLEANUP(key_file_done) struct key_file f = {0};
+	int r = keys_list(s, &ret->names, err);
+
+	return r < 0 ? r : load_current(s, k, &ret->names, &ret->file, err);
+}
+
+void keys_edit_done(struct keys_edit *e)
+{
+	key_numbers_done(&e->names);
+	key_file_done(&e->file);
+}
+
+int keys_edit_commit(struct store *s, const struct volume_keys *k, struct keys_edit *e,
+	bool dry_run, struct error *err)
+{
 	CLEANUP(buf_done) struct buf file = BUF_INIT;
 	char name[KEYS_NAME_BYTES];
-	int r = key_options_check(o, err);
+	uint64_t number = e->names.v[0] + 1;
 
-	if (r == 0 && k->read_only_feature[0])
-		r = error_set(err, -EPROTONOSUPPORT,
+	if (k->read_only_feature[0])
+		return error_set(err, -EPROTONOSUPPORT,
 			"the volume has the feature \"%s\", with which this program may not change it",
 			k->read_only_feature);
-	if (r == 0)
-		r = keys_list(s, &l, err);
-	if (r == 0)
-		r = load_current(s, k, &l, &f, err);
-	if (r < 0)
-		return r;
-	uint64_t number = l.v[0] + 1;
-
 	if (number == 0)
 		return error_set(err, -EBADMSG, "the highest number of a key file is taken");
-	r = replace_passwords(f.json, k, o, err);
-	if (r == 0)
-		r = key_file_encode(f.json, k->superblock.volume, number, k->master, &file, err);
-	if (r < 0)
+	int r = key_file_encode(e->file.json, k->superblock.volume, number, k->master, &file, err);
+
+	if (r < 0 || dry_run)
 		return r;
 	struct slice body = buf_slice(&file);
 
@@ -143,4 +148,20 @@ int keys_change_password(struct store *s, const struct volume_keys *k, const str
 	if (r == 0)
 		r = read_back(s, k, number, err);
 	return r < 0 ? r : delete_below(s, number, err);
+}
+
+int keys_change_password(struct store *s, const struct volume_keys *k, const struct keys_options *o,
+	struct error *err)
+{
+	CLEANUP(keys_edit_done) struct keys_edit e = {0};
+	uint64_t id;
+	int r = key_options_check(o, err);
+
+	if (r == 0)
+		r = keys_edit_begin(s, k, &e, err);
+	if (r < 0)
+		return r;
+	drop_passwords(json_object_get(e.file.json, "slots"), k);
+	r = keys_edit_add_slot(&e, k, SLOT_KIND_PASSWORD, o, &id, err);
+	return r < 0 ? r : keys_edit_commit(s, k, &e, o->dry_run, err);
 }

@@ -154,7 +154,7 @@ int keys_create(
 	if (r == 0)
 		r = key_file_decode(&file, sb.volume, 1, &decoded, err);
 	if (r == 0)
-		r = keys_from_file(&decoded, secrets, &sb, &k, err);
+		r = keys_from_file(&decoded, secrets, 0, &sb, &k, err);
 	if (r == 0) /* last, because from here on there is a volume */
 		r = create_key_file(s, buf_slice(&decoded.raw), err);
 	if (r < 0)
