@@ -14,14 +14,17 @@
 enum { EXIT_OK = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_DEGRADED = 3, EXIT_DAMAGED = 4 };
 
 /* Options that every subcommand knows, and what is left of the command line. */
+struct config;
+
 struct cli {
 	const char *command;
-	const char *password_file, *compression;
-	uint64_t memory, max_size;
-	bool json, data, force, accept_rollback, parents, all;
+	const char *config_path; /* NULL = look it up */
+	struct config *config;	 /* options, then the file (not read for init) */
+	const char *new_password_file;
+	bool json, data, force, accept_rollback, parents, all, dry_run, recovery;
 	int verbose;
 	int argc;
-	char **argv; /* operands */
+	char **argv; /* operands; the first is the volume also when the configuration named it */
 };
 
 /* Prints "zerofs COMMAND: text" and returns the exit status for `r`. */
@@ -52,5 +55,8 @@ int cmd_get(struct cli *c);
 int cmd_ls(struct cli *c);
 int cmd_fsck(struct cli *c);
 int cmd_debug(struct cli *c);
+int cmd_init(struct cli *c);
+int cmd_change_password(struct cli *c);
+int cmd_key(struct cli *c);
 
 #endif

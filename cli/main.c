@@ -2,7 +2,7 @@
 #include "cli/cli.h"
 
 #include "core/base/diag.h"
-#include "core/base/sizes.h"
+#include "core/config/config.h"
 
 #include <getopt.h>
 #include <signal.h>
@@ -16,6 +16,7 @@ static const struct command {
 	int min, max; /* operands */
 	const char *operands, *help;
 } commands[] = {
+	{"init", cmd_init, 0, 1, "[VOLUME]", "write a configuration to begin with"},
 	{"format", cmd_format, 1, 1, "VOLUME", "make a new, empty volume"},
 	{"info", cmd_info, 1, 1, "VOLUME", "what a volume holds"},
 	{"status", cmd_status, 1, 1, "MOUNTPOINT|VOLUME",
@@ -28,6 +29,9 @@ static const struct command {
 		"copy a file out of a volume (to standard output)"},
 	{"ls", cmd_ls, 1, 2, "VOLUME [PATH]", "list a directory of a volume"},
 	{"fsck", cmd_fsck, 1, 1, "VOLUME", "check a volume; --data opens every frame"},
+	{"change-password", cmd_change_password, 1, 1, "VOLUME", "set another password"},
+	{"key", cmd_key, 1, 3, "list|add|remove|rotate [VOLUME] [SLOT]",
+		"passwords, recovery keys, the key ring"},
 	{"debug", cmd_debug, 1, 2, "VOLUME [KEY]", "list the stored objects, or dump one readably"},
 };
 
@@ -36,54 +40,52 @@ enum {
 	OPT_DATA,
 	OPT_FORCE,
 	OPT_ACCEPT_ROLLBACK,
-	OPT_PASSWORD_FILE,
-	OPT_MEMORY,
-	OPT_MAX_SIZE,
-	OPT_COMPRESSION,
+	OPT_DRY_RUN,
+	OPT_RECOVERY,
+	OPT_NEW_PASSWORD_FILE,
 };
 
-static const struct option long_options[] = {
+static const struct option own_options[] = {
 	{"json", no_argument, NULL, OPT_JSON},
 	{"data", no_argument, NULL, OPT_DATA},
 	{"force", no_argument, NULL, OPT_FORCE},
 	{"accept-rollback", no_argument, NULL, OPT_ACCEPT_ROLLBACK},
-	{"password-file", required_argument, NULL, OPT_PASSWORD_FILE},
-	{"memory", required_argument, NULL, OPT_MEMORY},
-	{"max-size", required_argument, NULL, OPT_MAX_SIZE},
-	{"compression", required_argument, NULL, OPT_COMPRESSION},
+	{"dry-run", no_argument, NULL, OPT_DRY_RUN},
+	{"recovery", no_argument, NULL, OPT_RECOVERY},
+	{"new-password-file", required_argument, NULL, OPT_NEW_PASSWORD_FILE},
+	{"config", required_argument, NULL, 'c'},
 	{"parents", no_argument, NULL, 'p'},
 	{"all", no_argument, NULL, 'a'},
 	{"verbose", no_argument, NULL, 'v'},
 	{"help", no_argument, NULL, 'h'},
 	{"version", no_argument, NULL, 'V'},
-	{NULL, 0, NULL, 0},
 };
+#define OWN_OPTIONS (sizeof own_options / sizeof *own_options)
 
 static void usage(void)
 {
 	puts("Usage: zerofs COMMAND [options] OPERANDS\n");
 	for (size_t i = 0; i < sizeof commands / sizeof *commands; i++)
-		printf("  %-7s %-20s %s\n", commands[i].name, commands[i].operands,
+		printf("  %s %s\n      %s\n", commands[i].name, commands[i].operands,
 			commands[i].help);
 	puts("\n"
-	     "A VOLUME is an address: file:///path, /path or ./path.\n"
+	     "A VOLUME is an address: file:///path, /path or ./path. It may be left out when the configuration\n"
+	     "(storage.url) or $ZEROFS_VOLUME names one.\n"
 	     "\n"
-	     "      --password-file FILE   read the password from FILE (else $ZEROFS_PASSWORD,\n"
-	     "                             $ZEROFS_PASSWORD_FILE, or the terminal)\n"
-	     "      --json                 info, status: as one JSON object\n"
+	     "      --json                 info, status, change-password, key: as one JSON object\n"
 	     "      --data                 fsck: open every frame\n"
 	     "  -p, --parents              put: make missing directories\n"
 	     "  -a, --all                  ls: with inode, owner, times\n"
-	     "      --memory SIZE          memory of the process (256M)\n"
-	     "      --max-size SIZE        put: quota of the volume\n"
-	     "      --compression NAME     put: auto, lz4, zstd-1 to zstd-22, none (auto)\n"
+	     "      --dry-run              change-password, key: do everything but store it\n"
+	     "      --new-password-file FILE  change-password, key add: the new password\n"
+	     "      --recovery             key add: a recovery key, which is printed\n"
 	     "      --force                put: take over from a writer that seems alive\n"
 	     "      --accept-rollback      open a store that is older than this machine remembers\n"
-	     "  -v, --verbose              more messages\n"
+	     "  -v, --verbose              more messages; twice: debug messages\n"
 	     "  -h, --help                 this text\n"
-	     "  -V, --version              the version\n"
-	     "\n"
-	     "Exit status: 0 success, 1 failed, 2 usage, 3 works but degraded, 4 data damaged.");
+	     "  -V, --version              the version");
+	(void)fputs(config_options_help, stdout);
+	puts("\nExit status: 0 success, 1 failed, 2 usage or configuration, 3 works but degraded, 4 data damaged.");
 }
 
 static const struct command *find_command(const char *name)
@@ -94,15 +96,18 @@ static const struct command *find_command(const char *name)
 	return NULL;
 }
 
-static int bad_size(const char *option, const char *value)
-{
-	(void)fprintf(stderr, "zerofs: --%s %s is not a size\n", option, value);
-	return -1;
-}
-
 /* 0; 1 = done, exit with success; -1 = usage error, said. */
 static int one_option(struct cli *c, int o)
 {
+	struct error e = {0};
+
+	if (o >= CONFIG_OPTION_FIRST) {
+		if (config_set_option(c->config, o, optarg, &e) < 0) {
+			(void)fprintf(stderr, "zerofs: %s\n", e.text);
+			return -1;
+		}
+		return 0;
+	}
 	switch (o) {
 	case OPT_JSON:
 		c->json = true;
@@ -116,15 +121,17 @@ static int one_option(struct cli *c, int o)
 	case OPT_ACCEPT_ROLLBACK:
 		c->accept_rollback = true;
 		return 0;
-	case OPT_PASSWORD_FILE:
-		c->password_file = optarg;
+	case OPT_DRY_RUN:
+		c->dry_run = true;
 		return 0;
-	case OPT_MEMORY:
-		return size_parse(optarg, &c->memory) < 0 ? bad_size("memory", optarg) : 0;
-	case OPT_MAX_SIZE:
-		return size_parse(optarg, &c->max_size) < 0 ? bad_size("max-size", optarg) : 0;
-	case OPT_COMPRESSION:
-		c->compression = optarg;
+	case OPT_RECOVERY:
+		c->recovery = true;
+		return 0;
+	case OPT_NEW_PASSWORD_FILE:
+		c->new_password_file = optarg;
+		return 0;
+	case 'c':
+		c->config_path = optarg;
 		return 0;
 	case 'p':
 		c->parents = true;
@@ -147,41 +154,91 @@ static int one_option(struct cli *c, int o)
 	}
 }
 
-int main(int argc, char **argv)
+/* 0; 1 = done, exit with success; -1 = usage error, said. */
+static int parse_options(struct cli *c, int argc, char **argv)
 {
-	struct cli c = {0};
-	int o;
+	struct option all[OWN_OPTIONS + CONFIG_OPTIONS_MAX + 1] = {0};
+	int o, r = 0;
 
-	while ((o = getopt_long(argc, argv, "pavhV", long_options, NULL)) != -1) {
-		int r = one_option(&c, o);
+	memcpy(all, own_options, sizeof own_options);
+	(void)config_add_options(all, OWN_OPTIONS); /* the rest stays zero: the end */
+	while (r == 0 && (o = getopt_long(argc, argv, "c:pavhV", all, NULL)) != -1)
+		r = one_option(c, o);
+	c->argc = argc - optind;
+	c->argv = argv + optind;
+	return r;
+}
 
-		if (r)
-			return r > 0 ? EXIT_OK : EXIT_USAGE;
+static bool begins_with_volume(const struct command *command)
+{
+	return strncmp(command->operands, "VOLUME", 6) == 0 ||
+	       strcmp(command->operands, "MOUNTPOINT|VOLUME") == 0;
+}
+
+/*
+ * The volume of the configuration becomes the first operand when one is missing. argv[0] is that of
+ * the command then, whose name is not needed any more.
+ */
+static int check_operands(const struct command *command, struct cli *c)
+{
+	const char *url = config_text(c->config, "storage.url");
+	bool missing = begins_with_volume(command) && c->argc + 1 == command->min;
+
+	if (missing && url) {
+		c->argv--;
+		c->argc++;
+		c->argv[0] = (char *)(uintptr_t)url;
 	}
-	if (optind == argc) {
-		(void)fputs("zerofs: which command? see zerofs --help\n", stderr);
+	if (c->argc >= command->min && c->argc <= command->max)
+		return 0;
+	(void)fprintf(stderr, "zerofs %s: the operands are %s%s\n", command->name,
+		command->operands, missing ? " (no configuration names a volume)" : "");
+	return -1;
+}
+
+static int run_command(const struct command *command, struct cli *c)
+{
+	struct error e = {0};
+
+	c->command = command->name;
+	diag_set_level(c->verbose > 1 ? DIAG_DEBUG : c->verbose ? DIAG_INFO : DIAG_WARNING);
+	bool makes_config = command->run == cmd_init;
+
+	if (!makes_config && config_load(c->config, c->config_path, &e) < 0) {
+		(void)fprintf(stderr, "zerofs: %s\n", e.text);
 		return EXIT_USAGE;
 	}
-	const struct command *command = find_command(argv[optind]);
-
-	c.argc = argc - optind - 1;
-	c.argv = argv + optind + 1;
-	if (!command) {
-		(void)fprintf(stderr, "zerofs: unknown command \"%s\"; see zerofs --help\n",
-			argv[optind]);
+	if (check_operands(command, c) < 0)
 		return EXIT_USAGE;
-	}
-	if (c.argc < command->min || c.argc > command->max) {
-		(void)fprintf(stderr, "zerofs %s: the operands are %s\n", command->name,
-			command->operands);
-		return EXIT_USAGE;
-	}
+	config_warn(c->config);
 	if (sodium_init() < 0) {
 		(void)fputs("zerofs: libsodium cannot be initialised\n", stderr);
 		return EXIT_FAILED;
 	}
-	c.command = command->name;
-	diag_set_level(c.verbose ? DIAG_INFO : DIAG_WARNING);
 	(void)signal(SIGPIPE, SIG_IGN);
-	return command->run(&c);
+	return command->run(c);
+}
+
+int main(int argc, char **argv)
+{
+	struct cli c = {.config = config_new()};
+	int r = c.config ? parse_options(&c, argc, argv) : -1;
+	int status = r > 0 ? EXIT_OK : EXIT_USAGE;
+
+	if (r == 0 && c.argc == 0) {
+		(void)fputs("zerofs: which command? see zerofs --help\n", stderr);
+	} else if (r == 0) {
+		const struct command *command = find_command(c.argv[0]);
+
+		if (command) {
+			c.argc--;
+			c.argv++;
+			status = run_command(command, &c);
+		} else {
+			(void)fprintf(stderr, "zerofs: unknown command \"%s\"; see zerofs --help\n",
+				c.argv[0]);
+		}
+	}
+	config_free(c.config);
+	return status;
 }

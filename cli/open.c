@@ -3,6 +3,8 @@
 #include "cli/cli.h"
 
 #include "core/base/cleanup.h"
+#include "core/config/config.h"
+#include "core/configure.h"
 #include "core/net/control.h"
 #include "core/password.h"
 #include "core/paths.h"
@@ -28,22 +30,18 @@ int cli_config(const struct cli *c, const char *url, bool create, struct volume_
 	int r = paths_state(state_dir, sizeof state_dir, err);
 
 	if (r == 0)
-		r = password_get(c->password_file, create, &password, err);
+		r = password_get(c->config, create, &password, err);
 	if (r < 0)
 		return r;
 	volume_config_init(ret);
+	configure_volume(c->config, ret);
 	ret->url = url;
 	ret->password = password;
 	ret->state_dir = state_dir;
 	ret->accept_rollback = c->accept_rollback;
 	ret->force = c->force;
-	ret->max_bytes = c->max_size;
 	ret->root_uid = geteuid();
 	ret->root_gid = getegid();
-	if (c->compression)
-		ret->compression = c->compression;
-	if (c->memory)
-		ret->memory = c->memory;
 	return 0;
 }
 

@@ -2,6 +2,8 @@
 #include "core/password.h"
 
 #include "core/base/cleanup.h"
+#include "core/base/diag.h"
+#include "core/config/config.h"
 #include "core/seal/secret.h"
 
 #include <fcntl.h>
@@ -39,6 +41,15 @@ static int read_secret(int fd, char *out, bool one_line)
 	return (int)n;
 }
 
+static void warn_if_readable(int fd, const char *path)
+{
+	struct stat st;
+
+	if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && (st.st_mode & S_IROTH))
+		diag(DIAG_WARNING, "password",
+			"everybody can read the password file %s: chmod 600 %s", path, path);
+}
+
 static int from_file(const char *path, char **ret, struct error *err)
 {
 	CLEANUP(close_fd_p) int fd = open(path, O_RDONLY | O_CLOEXEC);
@@ -56,6 +67,9 @@ static int from_file(const char *path, char **ret, struct error *err)
 			err, n, "cannot read the password file %s: %s", path, strerror(-n));
 	if (n == 0)
 		return error_set(err, -EINVAL, "the password file %s is empty", path);
+	if (strlen(p) != (size_t)n)
+		return error_set(err, -EINVAL, "the password file %s holds a zero byte", path);
+	warn_if_readable(fd, path);
 	*ret = TAKE(p);
 	return 0;
 }
@@ -94,7 +108,7 @@ static int ask(int tty, const char *prompt, char *out)
 	return n;
 }
 
-static int from_terminal(bool twice, char **ret, struct error *err)
+static int from_terminal(const char *prompt, bool twice, char **ret, struct error *err)
 {
 	CLEANUP(close_fd_p) int tty = open("/dev/tty", O_RDWR | O_CLOEXEC);
 	CLEANUP(drop_secret) char *p = secret_new(PASSWORD_MAX + 1);
@@ -102,10 +116,10 @@ static int from_terminal(bool twice, char **ret, struct error *err)
 
 	if (tty < 0)
 		return error_set(err, -ENOTTY,
-			"no password: set ZEROFS_PASSWORD or ZEROFS_PASSWORD_FILE, use --password-file, or run at a terminal");
+			"no password: set ZEROFS_PASSWORD or ZEROFS_PASSWORD_FILE, use --password-file or password_file in the configuration, or run at a terminal");
 	if (!p || !again)
 		return error_set(err, -ENOMEM, "out of memory");
-	int n = ask(tty, "Password of the volume: ", p);
+	int n = ask(tty, prompt, p);
 
 	if (n >= 0 && twice) {
 		int m = ask(tty, "The same again: ", again);
@@ -123,14 +137,29 @@ static int from_terminal(bool twice, char **ret, struct error *err)
 	return 0;
 }
 
-int password_get(const char *file, bool twice, char **ret, struct error *err)
+/* From the configuration. 1: it says nothing. */
+static int from_config(const struct config *c, char **ret, struct error *err)
+{
+	const char *file = config_text(c, "storage.password_file");
+	const char *text = config_text(c, "storage.encryption_password");
+
+	if (file)
+		return from_file(file, ret, err);
+	if (text && !*text)
+		return error_set(
+			err, -EINVAL, "storage.encryption_password in %s is empty", config_path(c));
+	return text ? from_text(text, ret, err) : 1;
+}
+
+int password_get(const struct config *c, bool twice, char **ret, struct error *err)
 {
 	const char *text = getenv("ZEROFS_PASSWORD"), *named = getenv("ZEROFS_PASSWORD_FILE");
 	const char *credentials = getenv("CREDENTIALS_DIRECTORY");
 	char path[512];
+	int r = from_config(c, ret, err);
 
-	if (file)
-		return from_file(file, ret, err);
+	if (r <= 0)
+		return r;
 	if (text && *text)
 		return from_text(text, ret, err);
 	if (named && *named)
@@ -140,5 +169,17 @@ int password_get(const char *file, bool twice, char **ret, struct error *err)
 			sizeof path &&
 		access(path, R_OK) == 0)
 		return from_file(path, ret, err);
-	return from_terminal(twice, ret, err);
+	return from_terminal("Password of the volume: ", twice, ret, err);
+}
+
+int password_get_new(const char *file, char **ret, struct error *err)
+{
+	if (file)
+		return from_file(file, ret, err);
+	int r = from_terminal("New password: ", true, ret, err);
+
+	return r == -ENOTTY
+		       ? error_set(err, r,
+				 "no new password: use --new-password-file or run at a terminal")
+		       : r;
 }

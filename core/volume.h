@@ -46,8 +46,10 @@ struct volume_config {
 	const char *compression;  /* "auto", "lz4", "zstd-N", "none" */
 	const char *state_dir;	  /* where the newest place seen is remembered; NULL = nowhere */
 	const char *control_path; /* Unix socket of the writer; NULL = none */
-	uint64_t memory;	  /* bytes, the whole process */
-	uint64_t max_bytes;	  /* quota, 0 = none */
+	const char *cache_dir; /* of the cache on disk, NULL = default; for stores that have one */
+	uint64_t cache_bytes;  /* its size, 0 = default */
+	uint64_t memory;       /* bytes, the whole process */
+	uint64_t max_bytes;    /* quota, 0 = none */
 	uint64_t segment_bytes, memtable_bytes, table_bytes, level1_bytes; /* 0 = default */
 	uint64_t flush_interval_ms, quiet_ms; /* group close, 5000 and 1000 */
 	uint64_t fsync_timeout_ms;	      /* 600000 */

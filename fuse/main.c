@@ -9,6 +9,8 @@
 #include "core/base/cleanup.h"
 #include "core/base/diag.h"
 #include "core/base/thread.h"
+#include "core/config/config.h"
+#include "core/configure.h"
 #include "core/net/control.h"
 #include "core/password.h"
 #include "core/paths.h"
@@ -21,6 +23,7 @@
 #include "fuse/mount.h"
 #include "fuse/ops.h"
 #include "fuse/options.h"
+#include "fuse/remount.h"
 
 #include <fcntl.h>
 #include <malloc.h>
@@ -38,6 +41,7 @@
 #define POLL_FOLLOWER_MS 1000
 
 enum { EXIT_OK = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_DAMAGED = 4 };
+enum { MOUNT_USAGE = 1, MOUNT_FAILED = 32 }; /* of mount(8) and its helpers */
 
 struct program {
 	struct options options;
@@ -56,10 +60,18 @@ struct program {
 	struct thread signals;
 };
 
-static int fail(const struct error *e, int r)
+static int fail(const struct program *p, const struct error *e, int r)
 {
-	(void)fprintf(stderr, "zerofs-mount: %s\n", error_text(e, r));
+	(void)fprintf(stderr, "%s: %s\n", p->options.program, error_text(e, r));
+	if (p->options.helper)
+		return MOUNT_FAILED;
 	return r == -EBADMSG ? EXIT_DAMAGED : EXIT_FAILED;
+}
+
+static int fail_usage(const struct program *p, const struct error *e)
+{
+	(void)fprintf(stderr, "%s: %s\n", p->options.program, e->text);
+	return p->options.helper ? MOUNT_USAGE : EXIT_USAGE;
 }
 
 static void to_syslog(void *arg, enum diag_level level, const char *component, const char *text)
@@ -90,13 +102,9 @@ static int open_volume(struct program *p, struct error *err)
 	struct volume_config c;
 
 	volume_config_init(&c);
+	configure_volume(o->config, &c);
 	c.url = o->source;
 	c.password = p->password;
-	if (o->compression)
-		c.compression = o->compression;
-	if (o->memory)
-		c.memory = o->memory;
-	c.max_bytes = o->max_size;
 	c.state_dir = *p->state_dir ? p->state_dir : NULL;
 	c.control_path = o->read_only ? NULL : p->control;
 	c.create = o->create;
@@ -104,7 +112,6 @@ static int open_volume(struct program *p, struct error *err)
 	c.force = o->force;
 	c.exclusive = o->exclusive;
 	c.atime = o->atime;
-	c.strict_lease = o->strict_lease;
 	c.accept_rollback = o->accept_rollback;
 	c.root_uid = geteuid();
 	c.root_gid = getegid();
@@ -277,7 +284,7 @@ static int run(struct program *p)
 	int r = thread_start(&p->signals, "signals", signal_thread, p);
 
 	if (r < 0)
-		return fail(NULL, r);
+		return fail(p, NULL, r);
 	r = open_volume(p, &e);
 	if (r == 0)
 		r = mount_open(&p->options, volume_url(p->volume), &p->mount, &e);
@@ -289,7 +296,7 @@ static int run(struct program *p)
 	thread_join(&p->signals);
 	loop_free(p->loop);
 	mount_free(p->mount);
-	return r < 0 ? fail(&e, r) : EXIT_OK;
+	return r < 0 ? fail(p, &e, r) : EXIT_OK;
 }
 
 /* The parent of a daemon: its status is that of the mount. */
@@ -350,6 +357,22 @@ static void limit_allocator(void)
 	(void)mallopt(M_TRIM_THRESHOLD, 1 << 20);
 }
 
+/* What fstab calls the source is what mount(8) compares with, to see whether it is mounted. */
+static int name_as_in_fstab(struct options *o, const char *source, struct error *err)
+{
+	char option[512];
+
+	if (!o->helper || strstr(o->mount_options, "fsname=") || strpbrk(source, ",\\"))
+		return 0;
+	size_t n = strlen(o->mount_options);
+
+	(void)snprintf(option, sizeof option, "%sfsname=%s", n ? "," : "", source);
+	if (n + strlen(option) >= sizeof o->mount_options)
+		return error_set(err, -EINVAL, "too many -o options");
+	strcpy(o->mount_options + n, option);
+	return 0;
+}
+
 static int prepare(struct program *p, struct error *err)
 {
 	static char mountpoint[4096];
@@ -368,44 +391,78 @@ static int prepare(struct program *p, struct error *err)
 	if (r == 0)
 		r = paths_state(p->state_dir, sizeof p->state_dir, err);
 	if (r == 0)
-		r = password_get(p->options.password_file, p->options.create, &p->password, err);
+		r = password_get(p->options.config, p->options.create, &p->password, err);
+	config_forget(p->options.config, "storage.encryption_password");
 	return r;
+}
+
+static int change_mount(struct program *p)
+{
+	char *mountpoint = realpath(p->options.mountpoint, NULL);
+	struct error e = {0};
+	int r = mountpoint
+			? remount(&p->options, mountpoint, &e)
+			: error_set(&e, -errno, "%s: %s", p->options.mountpoint, strerror(errno));
+
+	free(mountpoint);
+	return r < 0 ? fail(p, &e, r) : EXIT_OK;
+}
+
+static int mount_volume(struct program *p)
+{
+	struct error e = {0};
+	struct rlimit no_core = {0};
+
+	if (sodium_init() < 0) {
+		(void)fputs("zerofs-mount: libsodium cannot be initialised\n", stderr);
+		return EXIT_FAILED;
+	}
+	if (!p->options.debug) /* file contents must not reach a core file */
+		(void)setrlimit(RLIMIT_CORE, &no_core);
+	limit_allocator();
+	block_signals();
+	int r = prepare(p, &e);
+
+	r = r < 0 ? fail(p, &e, r) : start(p);
+	secret_free(p->password);
+	free(p->url);
+	return r;
+}
+
+static enum diag_level level_of(const struct options *o)
+{
+	if (o->debug || o->verbose > 1)
+		return DIAG_DEBUG;
+	return o->verbose ? DIAG_INFO : DIAG_WARNING;
 }
 
 int main(int argc, char **argv)
 {
 	static struct program p;
+	struct options *o = &p.options;
 	struct error e = {0};
-	int r = options_parse(argc, argv, &p.options, &e);
+	int r = options_parse(argc, argv, o, &e);
 
-	if (r < 0) {
-		(void)fprintf(stderr, "zerofs-mount: %s\n", e.text);
-		return EXIT_USAGE;
-	}
-	if (p.options.help) {
+	if (r == 0 && o->help) {
 		options_usage();
-		return EXIT_OK;
-	}
-	if (p.options.version) {
+	} else if (r == 0 && o->version) {
 		puts("zerofs-mount " ZEROFS_VERSION);
-		return EXIT_OK;
+	} else if (r == 0 && o->remount && !o->fake) {
+		r = change_mount(&p);
+	} else if (r == 0) {
+		diag_set_level(level_of(o));
+		r = config_load(o->config, o->config_path, &e);
+		if (r == 0)
+			r = name_as_in_fstab(o, o->source ? o->source : "none", &e);
+		if (r == 0)
+			r = configure_source(o->config, o->source, &o->source, &e);
+		if (r == 0)
+			config_warn(o->config);
+		if (r == 0 && !o->fake)
+			r = mount_volume(&p);
 	}
-	if (sodium_init() < 0) {
-		(void)fputs("zerofs-mount: libsodium cannot be initialised\n", stderr);
-		return EXIT_FAILED;
-	}
-	if (!p.options.debug) {
-		struct rlimit no_core = {0};
-
-		(void)setrlimit(
-			RLIMIT_CORE, &no_core); /* file contents must not reach a core file */
-	}
-	diag_set_level(p.options.debug ? DIAG_DEBUG : p.options.verbose ? DIAG_INFO : DIAG_WARNING);
-	limit_allocator();
-	block_signals();
-	r = prepare(&p, &e);
-	r = r < 0 ? fail(&e, r) : start(&p);
-	secret_free(p.password);
-	free(p.url);
+	if (r < 0)
+		r = fail_usage(&p, &e);
+	options_done(o);
 	return r;
 }

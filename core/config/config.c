@@ -279,6 +279,14 @@ const char *config_item(const struct config *c, const char *key, size_t i)
 	return s && i < s->nitems ? s->items[i] : NULL;
 }
 
+void config_forget(struct config *c, const char *key)
+{
+	const struct config_key *k = config_key_find(key);
+
+	assert(k);
+	setting_done(&c->settings[k - config_keys]);
+}
+
 /* ---- telling ---- */
 
 /* "a.b (line 3), c.d (line 7)": the set keys of that state. False: there is none. */

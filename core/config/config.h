@@ -66,6 +66,9 @@ bool config_boolean(const struct config *c, const char *key, bool *ret);
 /* Item `i` of an array; NULL behind the last. */
 const char *config_item(const struct config *c, const char *key, size_t i);
 
+/* Wipes a value that is no longer needed; it counts as not set. */
+void config_forget(struct config *c, const char *key);
+
 /* A commented file with everything that is set on the command line, the rest as comments. Returns a
  * new string. */
 char *config_starter(const struct config *c);

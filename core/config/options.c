@@ -46,21 +46,29 @@ size_t config_add_options(struct option *options, size_t n)
 	return n;
 }
 
-int config_set_option(struct config *c, int val, const char *text, struct error *err)
+static int set_value(
+	struct config *c, const struct config_option_name *o, const char *text, struct error *err)
 {
-	const struct config_option_name *o = &names[val - CONFIG_OPTION_FIRST];
 	const struct config_key *k = config_key_find(o->key);
 	struct setting new = {0};
-	struct error why = {0};
 
 	assert(k);
-	int r = setting_from_text(k, text, o->plain_bytes, &new, &why);
+	int r = setting_from_text(k, text, o->plain_bytes, &new, err);
 
 	if (r < 0)
-		return error_set(err, r, "--%s %s: %s", o->name, text, error_text(&why, r));
+		return r;
 	setting_done(&c->settings[k - config_keys]);
 	c->settings[k - config_keys] = new;
 	return 0;
+}
+
+int config_set_option(struct config *c, int val, const char *text, struct error *err)
+{
+	const struct config_option_name *o = &names[val - CONFIG_OPTION_FIRST];
+	struct error why = {0};
+	int r = set_value(c, o, text, &why);
+
+	return r < 0 ? error_set(err, r, "--%s %s: %s", o->name, text, error_text(&why, r)) : 0;
 }
 
 /* max_size is max-size. */
@@ -74,8 +82,15 @@ static bool same_name(const char *option, const char *name)
 
 int config_set_named(struct config *c, const char *name, const char *text, struct error *err)
 {
-	for (size_t i = 0; i < NAMES; i++)
-		if (same_name(names[i].name, name))
-			return config_set_option(c, CONFIG_OPTION_FIRST + (int)i, text, err);
-	return -ENOENT;
+	struct error why = {0};
+	int r = -ENOENT;
+
+	for (size_t i = 0; i < NAMES && r == -ENOENT; i++) {
+		if (!same_name(names[i].name, name))
+			continue;
+		r = set_value(c, &names[i], text, &why);
+		if (r < 0)
+			return error_set(err, r, "%s=%s: %s", name, text, error_text(&why, r));
+	}
+	return r;
 }

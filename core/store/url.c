@@ -223,6 +223,35 @@ static int parse_mem(const char *name, struct address *a, struct error *err)
 	return a->place ? 0 : error_set(err, -ENOMEM, "no memory for an address");
 }
 
+/* What may be the name of a bucket, perhaps with a path behind it, and nothing else that is known.
+ */
+static bool is_bucket(const char *text)
+{
+	size_t n = strspn(text, "abcdefghijklmnopqrstuvwxyz0123456789.-");
+
+	return n >= 3 && n <= 63 && text[0] != '-' && (text[n] == '\0' || text[n] == '/');
+}
+
+/* What will have a meaning, and has none in this version, is not called unknown. */
+static int refuse_place(const char *text, const char *scheme, struct error *err)
+{
+	static const char *const stores[] = {"s3", "azure", "gs", "rados"};
+
+	if (!scheme && is_bucket(text))
+		return error_set(err, -EINVAL,
+			"\"%s\" means the bucket s3://%s, and this version has no S3 store yet; for a "
+			"directory write ./%s",
+			text, text, text);
+	if (!scheme)
+		return error_set(err, -EINVAL, "no scheme in the store address; " SUPPORTED);
+	for (size_t i = 0; i < sizeof stores / sizeof *stores; i++)
+		if (strcmp(scheme, stores[i]) == 0)
+			return error_set(err, -EINVAL,
+				"this version has no store for %s:// yet; " SUPPORTED, scheme);
+	return error_set(
+		err, -EINVAL, "stores of the scheme %s:// are not supported; " SUPPORTED, scheme);
+}
+
 static int parse_place(char *text, struct address *a, struct error *err)
 {
 	char *colon = strstr(text, "://");
@@ -230,14 +259,13 @@ static int parse_place(char *text, struct address *a, struct error *err)
 	if (text[0] == '/' || text[0] == '.')
 		return parse_file(text, false, a, err);
 	if (!colon)
-		return error_set(err, -EINVAL, "no scheme in the store address; " SUPPORTED);
+		return refuse_place(text, NULL, err);
 	*colon = '\0';
 	if (strcmp(text, "file") == 0)
 		return parse_file(colon + 3, true, a, err);
 	if (strcmp(text, "mem") == 0)
 		return parse_mem(colon + 3, a, err);
-	return error_set(
-		err, -EINVAL, "stores of the scheme %s:// are not supported; " SUPPORTED, text);
+	return refuse_place(text, text, err);
 }
 
 /* Takes an address apart. `ret` needs address_done() in any case. */
