@@ -32,6 +32,8 @@ static struct volume_config config(bool read_only)
 	c.kdf_memory = 8192;
 	c.kdf_passes = 1;
 	c.memory = 64u << 20;
+	c.ttl_ms = 1000; /* a forced take-over waits so long */
+	c.beat_ms = 300;
 	c.read_only = read_only;
 	return c;
 }
@@ -207,6 +209,38 @@ START_TEST(rotated_below_a_mount)
 }
 END_TEST
 
+/* A writer that was replaced by one with a newer key finds out as any other. */
+START_TEST(replaced_after_a_rotation)
+{
+	struct volume_config c = config(false);
+	struct volume_holder h;
+	struct volume *old, *new = NULL;
+	struct vfs_attr a;
+	struct error e = {0};
+
+	mem_store_forget("rotation");
+	ck_assert_msg(volume_format(&c, &e) == 0, "%s", e.text);
+	old = open_volume(false);
+	write_file(old, "a");
+	rotate(2);
+	c.force = true;
+	ck_assert_msg(volume_open(&c, &new, &h, &e) == 0, "%s", e.text);
+	write_file(new, "b");
+	ck_assert_int_eq(volume_flush_index(new, &e), 0);
+	int r = vfs_mkdir(volume_vfs(old), &root, VFS_ROOT, SLICE_STR("late"), 0755, &a);
+
+	if (r == 0)
+		r = volume_flush(old, &e);
+	ck_assert_int_eq(r, -ESTALE);
+	(void)volume_close(old, NULL); /* it has nothing to say any more */
+	ck_assert_int_eq(check_file(new, "a"), 0);
+	ck_assert_int_eq(check_file(new, "b"), 0);
+	ck_assert_int_eq(check_file(new, "late"), -ENOENT);
+	check_clean(new);
+	close_volume(new);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("rotation");
@@ -217,6 +251,7 @@ int main(void)
 		return 1;
 	suite_add_tcase(s, t);
 	tcase_add_test(t, rotated_below_a_mount);
+	tcase_add_test(t, replaced_after_a_rotation);
 	tcase_set_timeout(t, 60);
 	srunner_run_all(sr, CK_NORMAL);
 	int failed = srunner_ntests_failed(sr);
