@@ -322,6 +322,7 @@ stage()
 	rm -rf "$STAGE/shell"
 	cp -r tests/shell "$STAGE/shell"
 	cp -r tests/golden "$STAGE/shell/golden"
+	cp -r packaging "$STAGE/shell/packaging"
 	for f in fuse/zerofs-mount cli/zerofs tests/shell/fsx tests/shell/journal; do cp "$dir/$f" "$STAGE/$1/" || return; done
 	chmod -R a+rX "$STAGE"
 }
