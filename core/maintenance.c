@@ -179,28 +179,43 @@ int maintenance_merge(struct maintenance *m, struct error *err)
 	return r;
 }
 
-int maintenance_flush(struct maintenance *m, struct error *err)
+/*
+ * Writes once more what is settled: one harmless record, in the open group. Nobody books meanwhile,
+ * or the counter would fall behind what was booked, and that would be booked twice after a crash.
+ */
+static int repeat_settled(struct maintenance *m, uint64_t *ret_group)
 {
 	struct key key = key_counter(COUNTER_SETTLED);
 	uint8_t value[VARINT_MAX];
 
+	begin(m, &m->settling);
+	mutex_lock(&m->lock);
+	size_t len = put_varint(value, m->booked);
+	mutex_unlock(&m->lock);
+
+	struct group *g = group_join(m->o.log);
+	int r = index_reserve(group_records(g), key.len + len, 1);
+
+	*ret_group = g->number;
+	if (r == 0)
+		index_put(group_records(g), key_slice(&key), SLICE(value, len));
+	group_leave(g, r == 0);
+	end(m, &m->settling);
+	return r;
+}
+
+int maintenance_flush(struct maintenance *m, struct error *err)
+{
 	int r = log_wait(m->o.log, log_open_group(m->o.log), err);
 
 	while (r >= 0 && index_memtable_bytes(m->o.index) > 0) {
 		r = flush_once(m, true, err);
 		if (r != 0)
 			continue;
-		/* The open group stands in the memtable: one harmless record closes both. */
-		mutex_lock(&m->lock);
-		size_t len = put_varint(value, m->booked);
-		mutex_unlock(&m->lock);
-		struct group *g = group_join(m->o.log);
-		uint64_t number = g->number;
+		/* The open group stands in the memtable: that record closes both. */
+		uint64_t number;
 
-		r = index_reserve(group_records(g), key.len + len, 1);
-		if (r == 0)
-			index_put(group_records(g), key_slice(&key), SLICE(value, len));
-		group_leave(g, r == 0);
+		r = repeat_settled(m, &number);
 		if (r == 0)
 			r = log_wait(m->o.log, number, err);
 		if (r == 0)
