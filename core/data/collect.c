@@ -159,11 +159,14 @@ static int scan(struct round *c, struct error *err)
 	return r;
 }
 
-/* Removes the records of a batch in the open group. */
-static int forget_records(const struct round *c, const struct candidate *list, size_t n)
+/* Removes the records of a batch, durably: else a crash would leave records of segments that are
+ * gone. */
+static int forget_records(
+	const struct round *c, const struct candidate *list, size_t n, struct error *err)
 {
 	size_t bytes = 0, records = 0;
 	struct group *g = group_join(c->o->log);
+	uint64_t number = g->number;
 
 	for (size_t i = 0; i < n; i++)
 		if (list[i].recorded && !list[i].referenced) {
@@ -179,16 +182,18 @@ static int forget_records(const struct round *c, const struct candidate *list, s
 			index_delete(group_records(g), key_slice(&key));
 		}
 	group_leave(g, r == 0 && records > 0);
-	return r;
+	if (r < 0)
+		return error_set(err, r, "no memory to retire segments");
+	return records ? log_wait(c->o->log, number, err) : 0;
 }
 
 static int delete_batch(const struct round *c, const struct candidate *list, size_t n, int *deleted,
 	struct error *err)
 {
-	int r = forget_records(c, list, n);
+	int r = forget_records(c, list, n, err);
 
 	if (r < 0)
-		return error_set(err, r, "no memory to retire segments");
+		return r;
 	for (size_t i = 0; i < n; i++) {
 		char key[64];
 
