@@ -144,6 +144,37 @@ int follower_poll(struct follower *f, uint64_t *ret_group, struct error *err)
 	return r;
 }
 
+/* Whether the tail ended where the log did: nothing at its end can have been collected. */
+static int tail_is_whole(const struct follower *f, bool *ret, struct error *err)
+{
+	struct manifest *m;
+	uint64_t end;
+	int r = manifest_read(f->o.store, f->o.keys, &m, err);
+
+	if (r < 0)
+		return r;
+	*ret = m->number == f->manifest->number ||
+	       (log_place_cmp(m->replay, place_of(f)) <= 0 && m->epoch <= f->place.epoch &&
+		       !manifest_end(m, f->place.epoch, &end));
+	manifest_unref(m);
+	return 0;
+}
+
+int follower_settle(struct follower *f, struct error *err)
+{
+	bool whole = false;
+	int r = 0;
+
+	while (r == 0 && !whole) {
+		r = follower_poll(f, NULL, err);
+		if (r == 0)
+			r = read_tail(f, err);
+		if (r >= 0)
+			r = tail_is_whole(f, &whole, err);
+	}
+	return r;
+}
+
 int follower_open(const struct follower_options *o, struct follower **ret, struct error *err)
 {
 	struct follower *f = calloc(1, sizeof(*f));

@@ -21,6 +21,12 @@ void follower_close(struct follower *f);
 /* R4: tail, then manifest. When it returns 0, everything acknowledged before the call is visible.
  * `group`: the newest one (may be NULL). */
 int follower_poll(struct follower *f, uint64_t *ret_group, struct error *err);
+/*
+ * A poll whose result agrees with itself: the tail was read after the manifest, to its end. So what
+ * the tables of that manifest say was settled before it is in the log that was read. Repeated only
+ * while manifests come between.
+ */
+int follower_settle(struct follower *f, struct error *err);
 struct index *follower_index(struct follower *f); /* borrowed */
 
 #endif

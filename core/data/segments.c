@@ -182,7 +182,7 @@ static int derive(struct segments *s, struct entry *e, uint32_t key_id)
 	return 0;
 }
 
-static int read_salt(struct segments *s, uint64_t epoch, uint64_t sequence,
+int segments_salt(struct segments *s, uint64_t epoch, uint64_t sequence,
 	uint8_t ret[AEAD_SALT_BYTES], struct error *err)
 {
 	struct key k = key_segment(epoch, sequence);
@@ -216,7 +216,7 @@ int segments_key(struct segments *s, uint64_t epoch, uint64_t sequence, struct a
 	mutex_unlock(&s->lock);
 	if (e)
 		return 0;
-	int r = read_salt(s, epoch, sequence, salt, err);
+	int r = segments_salt(s, epoch, sequence, salt, err);
 
 	if (r < 0)
 		return r;
@@ -241,7 +241,7 @@ int segments_rekey(struct segments *s, uint64_t epoch, uint64_t sequence, struct
 	struct envelope envelope;
 	char name[64];
 	size_t len;
-	int r = read_salt(s, epoch, sequence, salt, err);
+	int r = segments_salt(s, epoch, sequence, salt, err);
 
 	if (r < 0)
 		return r;

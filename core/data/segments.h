@@ -29,6 +29,9 @@ void segments_release(struct segments *s, uint64_t epoch, uint64_t sequence);
  */
 int segments_key(struct segments *s, uint64_t epoch, uint64_t sequence, struct aead_object *ret,
 	struct error *err);
+/* The salt, from the record. -EBADMSG as above. */
+int segments_salt(struct segments *s, uint64_t epoch, uint64_t sequence,
+	uint8_t ret[AEAD_SALT_BYTES], struct error *err);
 /*
  * Bytes of the segment did not open: perhaps an older ring key sealed it, which only its header
  * tells. 1: there is another key now, try again. 0: the key was right. Waits for the store.

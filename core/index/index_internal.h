@@ -82,6 +82,16 @@ int index_install(struct index *ix, struct manifest *m, struct error *err);
 void index_drop_memtables(struct index *ix, uint64_t upto);
 /* Makes a new memtable the active one. 0, -ENOMEM. */
 int index_new_memtable_locked(struct index *ix);
+/* index_scan_open and index_scan_versions over a version whose reference is taken, also on failure.
+ * `fold` is borrowed until the close. */
+int index_scan_version(struct index *ix, struct index_version *v, const struct index_fold *fold,
+	uint64_t view, struct slice first, struct slice end, unsigned flags,
+	struct index_scan **ret, struct error *err);
+int index_scan_version_stored(struct index *ix, struct index_version *v, struct slice first,
+	struct slice end, bool no_memtables, struct index_scan **ret, struct error *err);
+/* The dropped references of the version's tables that manifests above `settled` added, summed. */
+int index_version_unsettled(struct index *ix, const struct index_version *v, uint64_t settled,
+	struct segment_refs *out, struct error *err);
 /* What a reader is told when a table's object is gone (D10). Passes other results on. */
 int index_gone(struct index *ix, int r, struct error *err);
 

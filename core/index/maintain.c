@@ -145,7 +145,7 @@ int maintain_catch_up(struct index *ix, struct error *err)
 	return r < 0 ? r : index_install(ix, m, err);
 }
 
-static int add_unsettled(struct index *ix, const struct index_version *v, uint64_t settled,
+int index_version_unsettled(struct index *ix, const struct index_version *v, uint64_t settled,
 	struct segment_refs *out, struct error *err)
 {
 	for (unsigned level = 0; level < MANIFEST_LEVELS; level++)
@@ -167,7 +167,7 @@ int index_unsettled(struct index *ix, uint64_t settled, struct segment_refs *out
 	struct index_version *v = index_version_get(ix);
 	struct segment_refs sum = {0};
 	uint64_t number = v->manifest->number;
-	int r = add_unsettled(ix, v, settled, &sum, err);
+	int r = index_version_unsettled(ix, v, settled, &sum, err);
 
 	if (r == 0 && out->n == 0) { /* taken over as it is, so that it cannot fail half-way */
 		segment_refs_done(out);

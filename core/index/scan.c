@@ -152,14 +152,17 @@ static int open_sources(struct sources *s, struct iter **ret, struct error *err)
 	return r;
 }
 
-static struct index_scan *scan_new(struct index *ix)
+/* Takes the reference to the version, also on failure. */
+static struct index_scan *scan_new(struct index *ix, struct index_version *v)
 {
 	struct index_scan *s = calloc(1, sizeof(*s));
 
-	if (!s)
+	if (!s) {
+		index_version_put(v);
 		return NULL;
+	}
 	s->ix = ix;
-	s->version = index_version_get(ix);
+	s->version = v;
 	return s;
 }
 
@@ -174,10 +177,11 @@ void index_scan_close(struct index_scan *s)
 	free(s);
 }
 
-int index_scan_open(struct index *ix, uint64_t view, struct slice first, struct slice end,
-	unsigned flags, struct index_scan **ret, struct error *err)
+int index_scan_version(struct index *ix, struct index_version *v, const struct index_fold *fold,
+	uint64_t view, struct slice first, struct slice end, unsigned flags,
+	struct index_scan **ret, struct error *err)
 {
-	struct index_scan *s = scan_new(ix);
+	struct index_scan *s = scan_new(ix, v);
 	struct iter *in;
 	int r;
 
@@ -188,7 +192,7 @@ int index_scan_open(struct index *ix, uint64_t view, struct slice first, struct 
 	find_prefix(ix, &from);
 	r = open_sources(&from, &in, err);
 	if (r == 0)
-		r = merge_view_open(in, view, first, end, ix->o.fold, &s->view, err);
+		r = merge_view_open(in, view, first, end, fold, &s->view, err);
 	if (r < 0) {
 		index_scan_close(s);
 		return index_gone(ix, r, err);
@@ -197,10 +201,17 @@ int index_scan_open(struct index *ix, uint64_t view, struct slice first, struct 
 	return 0;
 }
 
-static int open_versions(struct index *ix, struct slice first, struct slice end, bool no_memtables,
-	struct index_scan **ret, struct error *err)
+int index_scan_open(struct index *ix, uint64_t view, struct slice first, struct slice end,
+	unsigned flags, struct index_scan **ret, struct error *err)
 {
-	struct index_scan *s = scan_new(ix);
+	return index_scan_version(
+		ix, index_version_get(ix), ix->o.fold, view, first, end, flags, ret, err);
+}
+
+int index_scan_version_stored(struct index *ix, struct index_version *v, struct slice first,
+	struct slice end, bool no_memtables, struct index_scan **ret, struct error *err)
+{
+	struct index_scan *s = scan_new(ix, v);
 	int r;
 
 	if (!s)
@@ -230,13 +241,13 @@ static int open_versions(struct index *ix, struct slice first, struct slice end,
 int index_scan_versions(struct index *ix, struct slice first, struct slice end,
 	struct index_scan **ret, struct error *err)
 {
-	return open_versions(ix, first, end, false, ret, err);
+	return index_scan_version_stored(ix, index_version_get(ix), first, end, false, ret, err);
 }
 
 int index_scan_table_versions(struct index *ix, struct slice first, struct slice end,
 	struct index_scan **ret, struct error *err)
 {
-	return open_versions(ix, first, end, true, ret, err);
+	return index_scan_version_stored(ix, index_version_get(ix), first, end, true, ret, err);
 }
 
 static int next_version(struct index_scan *s, struct record *ret, struct error *err)

@@ -119,6 +119,11 @@ void segment_directory_done(struct segment_directory *d);
 int segment_read_tail(struct store *s, const struct volume_keys *k, uint64_t epoch,
 	uint64_t sequence, const uint8_t *salt, enum log_object *ret_kind, bool *ret_has_journal,
 	struct journal *ret_journal, uint8_t *ret_salt, struct error *err);
+/* Reads the directory of a stored segment: one GET of the tail, a second where the directory lies
+ * before it, and the header. -ENOENT; -EBADMSG: not authentic, not of this place, or a fence. */
+int segment_read_directory(struct store *s, const struct volume_keys *k, uint64_t epoch,
+	uint64_t sequence, const uint8_t salt[AEAD_SALT_BYTES], struct segment_directory *ret,
+	struct error *err);
 /* Parses a whole object from memory (dump, fsck, fuzz): kind, directory, journal (zeroed where
  * absent). */
 int segment_parse(const struct volume_keys *k, uint64_t epoch, uint64_t sequence,

@@ -319,3 +319,54 @@ int segment_read_tail(struct store *s, const struct volume_keys *k, uint64_t epo
 	*ret_has_journal = has_journal;
 	return 0;
 }
+
+static int read_directory(struct tail_read *t, const struct envelope *e,
+	struct segment_directory *ret, struct error *err)
+{
+	uint64_t have = t->size - t->tail_len;
+	struct segment_footer f;
+	struct piece p = {.bytes = SLICE(t->tail, t->tail_len), .offset = have};
+	int r = t->tail_len < FOOTER_BYTES
+			? error_set(err, -EBADMSG, "a segment has %zu bytes", t->tail_len)
+			: segment_footer_decode(
+				  SLICE(t->tail + t->tail_len - FOOTER_BYTES, FOOTER_BYTES),
+				  t->size, &f, err);
+
+	if (r == 0 && f.directory < have) {
+		t->more = malloc(f.directory_len);
+		if (!t->more)
+			return error_set(err, -ENOMEM, "no memory for a directory");
+		r = get_range(t, f.directory, t->more, f.directory_len, err);
+		p = (struct piece){.bytes = SLICE(t->more, f.directory_len), .offset = f.directory};
+	}
+	return r < 0 ? r : open_directory(e, &f, &p, ret, err);
+}
+
+int segment_read_directory(struct store *s, const struct volume_keys *k, uint64_t epoch,
+	uint64_t sequence, const uint8_t salt[AEAD_SALT_BYTES], struct segment_directory *ret,
+	struct error *err)
+{
+	struct tail_read t = {.store = s};
+	struct error why = {0};
+	struct envelope e;
+
+	log_key(t.key, epoch, sequence);
+	t.tail = malloc(SEGMENT_TAIL_READ);
+	if (!t.tail)
+		return error_set(err, -ENOMEM, "no memory to read %s", t.key);
+	int r = store_get_tail(s, t.key, t.tail, SEGMENT_TAIL_READ, &t.tail_len, &t.size, &why);
+
+	if (r == 0 && (t.size > STORE_OBJECT_MAX || t.size < HEADER_BYTES || t.tail_len > t.size))
+		r = error_set(&why, -EBADMSG, "an object of %llu bytes cannot be in the log",
+			(unsigned long long)t.size);
+	if (r == 0)
+		r = get_range(&t, 0, t.header, HEADER_BYTES, &why);
+	if (r == 0)
+		r = envelope_open(k, SLICE(t.header, HEADER_BYTES), 1u << OBJECT_SEGMENT, epoch,
+			sequence, salt, &e, &why);
+	if (r == 0)
+		r = read_directory(&t, &e, ret, &why);
+	free(t.tail);
+	free(t.more);
+	return r < 0 ? error_set(err, r, "%s", error_text(&why, r)) : 0;
+}

@@ -336,6 +336,11 @@ const char *keys_read_only_feature(const struct volume_keys *k)
 	return k->read_only_feature;
 }
 
+uint64_t keys_file_number(const struct volume_keys *k)
+{
+	return k->number;
+}
+
 uint32_t keys_current(const struct volume_keys *k)
 {
 	const struct key_ring *ring = atomic_load(&k->ring);

@@ -363,18 +363,42 @@ static int list_move(struct store_list *out, struct store_list *page)
 	return 0;
 }
 
+static int list_page(struct store *s, const char *prefix, const char *after, struct store_list *out,
+	struct error *err)
+{
+	env_blocking();
+	int r = s->ops->list(s, prefix, after, out, err);
+
+	if (r == 0 && !page_sound(out, prefix, after))
+		r = error_set(
+			err, -EBADMSG, "LIST of %s: the store's answer makes no sense", prefix);
+	return r;
+}
+
+int store_list_page(struct store *s, const char *prefix, const char *after, struct store_list *out,
+	struct error *err)
+{
+	struct store_list page = {0};
+
+	if (!prefix_valid(prefix))
+		return error_set(err, -EINVAL, "not a valid prefix: \"%.80s\"", prefix);
+	int r = list_page(s, prefix, after, &page, err);
+
+	if (r < 0) {
+		store_list_done(&page);
+		return r;
+	}
+	*out = page;
+	return 0;
+}
+
 static int list_pages(struct store *s, const char *prefix, const char *after,
 	struct store_list *out, struct error *err)
 {
 	for (bool more = true; more;) {
 		struct store_list page = {0};
+		int r = list_page(s, prefix, after, &page, err);
 
-		env_blocking();
-		int r = s->ops->list(s, prefix, after, &page, err);
-
-		if (r == 0 && !page_sound(&page, prefix, after))
-			r = error_set(err, -EBADMSG,
-				"LIST of %s: the store's answer makes no sense", prefix);
 		if (r == 0 && list_move(out, &page) < 0)
 			r = error_set(err, -ENOMEM, "LIST of %s: no memory", prefix);
 		more = page.more;

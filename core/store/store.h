@@ -96,6 +96,9 @@ int store_delete(struct store *s, const char *key, struct error *err);
  * `out`. */
 int store_list_all(struct store *s, const char *prefix, const char *after, struct store_list *out,
 	struct error *err);
+/* One page of that; out->more says whether to ask on behind its last key. */
+int store_list_page(struct store *s, const char *prefix, const char *after, struct store_list *out,
+	struct error *err);
 int store_list_append(struct store_list *l, const char *key, uint64_t size); /* 0 or -ENOMEM */
 void store_list_done(struct store_list *l);
 void store_cancel(struct store *s);
