@@ -709,13 +709,3 @@ const char *volume_id(const struct volume *v)
 {
 	return v->id;
 }
-
-int64_t volume_check(struct volume *v, bool data, void (*finding)(void *arg, const char *what),
-	void *arg, struct error *err)
-{
-	struct check_options o = {.data = data, .finding = finding, .arg = arg};
-	struct check_result result = {0};
-	int r = vfs_check(v->engine, &o, &result, err);
-
-	return r < 0 ? r : (int64_t)result.findings;
-}

@@ -8,6 +8,7 @@
  */
 #include "core/base/error.h"
 #include "core/vfs/atime.h"
+#include "core/vfs/check.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -112,9 +113,16 @@ char *volume_status_json(struct volume *v);
 void volume_trim(struct volume *v);
 /* Makes waiting calls fail soon: for a shutdown that must not wait for a store that hangs. */
 void volume_cancel(struct volume *v);
-/* Checks the whole volume; prints findings through `finding`. Returns the count of findings, or a
- * negative errno. */
-int64_t volume_check(struct volume *v, bool data, void (*finding)(void *arg, const char *what),
-	void *arg, struct error *err);
+/*
+ * fsck of an open volume; a follower's is checked at one state of it, whatever its writer does
+ * meanwhile. `o` as the caller knows it: data, finding, progress, arg. 0 when all was looked at;
+ * -EAGAIN as vfs_check.
+ */
+int volume_check(struct volume *v, const struct check_options *o, struct check_result *ret,
+	struct error *err);
+/* What can be told of one that volume_open refuses with -EBADMSG, though its keys open. Errors:
+ * those of the keys and of the store. */
+int volume_check_store(const struct volume_config *c, const struct check_options *o,
+	struct check_result *ret, struct error *err);
 
 #endif

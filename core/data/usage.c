@@ -1,29 +1,118 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Checks for tests and fsck: live bytes against a count of all stored versions; every frame of a
- * file. */
-#include "core/data/reader.h"
+#include "core/data/usage.h"
+
+#include "core/data/fold.h"
+#include "core/data/keyspace.h"
 
 #include <stdlib.h>
 
-static int scan_open(struct index *ix, struct key first, struct key end, struct index_scan **ret,
-	struct error *err)
+#define PROGRESS_RECORDS 65536u
+
+static int place_cmp(const struct segment_usage *a, uint64_t epoch, uint64_t sequence)
 {
-	return index_scan_versions(ix, key_slice(&first), key_slice(&end), ret, err);
+	if (a->epoch != epoch)
+		return a->epoch < epoch ? -1 : 1;
+	return a->sequence < sequence ? -1 : a->sequence > sequence;
 }
 
-/* References of all versions of all chunks. */
-static int count_chunks(struct index *ix, struct segment_refs *refs, struct error *err)
+struct segment_usage *usage_find(const struct segment_usages *u, uint64_t epoch, uint64_t sequence)
 {
+	size_t low = 0, high = u->n;
+
+	while (low < high) {
+		size_t middle = (low + high) / 2;
+		int cmp = place_cmp(&u->v[middle], epoch, sequence);
+
+		if (cmp == 0)
+			return &u->v[middle];
+		if (cmp < 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return NULL;
+}
+
+void usage_done(struct segment_usages *u)
+{
+	free(u->v);
+	*u = (struct segment_usages){0};
+}
+
+static struct segment_usage *append(struct segment_usages *u, uint64_t epoch, uint64_t sequence)
+{
+	if (u->n == u->cap) {
+		size_t cap = u->cap ? u->cap * 2 : 256;
+		struct segment_usage *more = reallocarray(u->v, cap, sizeof(*more));
+
+		if (!more)
+			return NULL;
+		u->v = more;
+		u->cap = cap;
+	}
+	u->v[u->n] = (struct segment_usage){.epoch = epoch, .sequence = sequence};
+	return &u->v[u->n++];
+}
+
+/* ---- segment records ---- */
+
+struct records {
+	struct segment_usages *out;
+	struct key_parts last;
+	bool any, done;		 /* `last` is set; a newer version of it was whole */
+	struct segment_usage *s; /* of `last`, once it turned out to be there */
+};
+
+/* One version, newest first. 0, -ENOMEM. */
+static int add_record(struct records *c, const struct record *rec, const struct key_parts *p)
+{
+	struct segment_record one;
+
+	if (!c->any || p->a != c->last.a || p->b != c->last.b) {
+		c->done = false;
+		c->s = NULL;
+	}
+	c->any = true;
+	c->last = *p;
+	if (c->done || rec->op == RECORD_RANGE)
+		return 0;
+	c->done = rec->op != RECORD_DELTA;
+	if (rec->op == RECORD_DELETE)
+		return 0;
+	if (!c->s) {
+		c->s = append(c->out, p->a, p->b);
+		if (!c->s)
+			return -ENOMEM;
+		c->s->record = true;
+	}
+	if (segment_record_decode(rec->value, &one) < 0) {
+		c->s->damaged = true;
+		return 0;
+	}
+	c->s->base |= one.has_base;
+	/* A sum beyond all bounds is as wrong as any other. */
+	(void)__builtin_add_overflow(c->s->recorded, one.live, &c->s->recorded);
+	return 0;
+}
+
+static int read_records(
+	struct index_snapshot *s, uint64_t view, struct segment_usages *out, struct error *err)
+{
+	struct key first = key_kind_first(0, KEY_SEGMENT), end = key_kind_first(0, KEY_SEGMENT + 1);
+	struct records c = {.out = out};
 	struct index_scan *scan;
-	struct record record;
-	int r = scan_open(ix, key_kind_first(1, 0), key_kind_first(UINT64_MAX, 0xff), &scan, err);
+	struct record rec;
+	struct key_parts p;
+	int r = index_snapshot_versions(s, key_slice(&first), key_slice(&end), &scan, err);
 
 	if (r < 0)
 		return r;
-	while ((r = index_scan_next(scan, &record, err)) == 1) {
-		r = data_fold.references(&record, 1, refs);
+	while ((r = index_scan_next(scan, &rec, err)) == 1) {
+		if (rec.group > view || !key_parse(rec.key, &p))
+			continue;
+		r = add_record(&c, &rec, &p);
 		if (r < 0) {
-			(void)error_set(err, r, "a chunk record does not decode"); /* is in r */
+			(void)error_set(err, r, "no memory to count live bytes"); /* is in r */
 			break;
 		}
 	}
@@ -31,148 +120,109 @@ static int count_chunks(struct index *ix, struct segment_refs *refs, struct erro
 	return r;
 }
 
-/* One version of a segment record; `done`: a newer one of the same key was whole. */
-static int count_segment(const struct record *record, const struct key_parts *p, bool *done,
-	struct segment_refs *refs, struct error *err)
-{
-	struct segment_record s;
+/* ---- references ---- */
 
-	if (*done || record->op == RECORD_RANGE)
-		return 0;
-	*done = record->op != RECORD_DELTA;
-	if (record->op == RECORD_DELETE)
-		return 0;
-	if (segment_record_decode(record->value, &s) < 0)
-		return error_set(err, -EBADMSG,
-			"the record of segment %016llx/%016llx does not decode",
-			(unsigned long long)p->a, (unsigned long long)p->b);
-	return segment_refs_add(refs, p->a, p->b, s.live);
+/* Adds to what is known; what is not goes to `others`. */
+static int add_refs(const struct segment_usages *u, const struct segment_refs *refs, bool counted,
+	struct segment_refs *others)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < refs->n; i++) {
+		const struct segment_ref *x = &refs->refs[i];
+		struct segment_usage *s = usage_find(u, x->epoch, x->sequence);
+
+		if (!s)
+			r = segment_refs_add(others, x->epoch, x->sequence, x->bytes);
+		else if (counted)
+			s->counted += x->bytes;
+		else
+			s->recorded += x->bytes;
+	}
+	return r;
 }
 
-/* Live bytes as recorded. */
-static int count_segments(struct index *ix, struct segment_refs *refs, struct error *err)
+static int read_chunks(struct index_snapshot *s, uint64_t view, const struct segment_usages *u,
+	struct segment_refs *others, void (*progress)(void *arg, uint64_t records), void *arg,
+	struct error *err)
 {
-	struct key_parts p, last = {0};
+	struct key first = key_kind_first(1, 0), end = key_kind_first(INODE_MAX + 1, 0);
 	struct index_scan *scan;
-	struct record record;
-	bool done = false;
-	int r = scan_open(
-		ix, key_kind_first(0, KEY_SEGMENT), key_kind_first(0, KEY_SEGMENT + 1), &scan, err);
+	struct record rec;
+	uint64_t n = 0;
+	int r = index_snapshot_versions(s, key_slice(&first), key_slice(&end), &scan, err);
 
 	if (r < 0)
 		return r;
-	while ((r = index_scan_next(scan, &record, err)) == 1) {
-		if (!key_parse(record.key, &p))
+	while ((r = index_scan_next(scan, &rec, err)) == 1) {
+		struct segment_refs refs = {0};
+
+		if (progress && ++n % PROGRESS_RECORDS == 0)
+			progress(arg, n);
+		if (rec.group > view)
 			continue;
-		if (p.a != last.a || p.b != last.b)
-			done = false;
-		last = p;
-		r = count_segment(&record, &p, &done, refs, err);
-		if (r < 0)
+		r = data_fold.references(&rec, 1, &refs);
+		if (r == 0)
+			r = add_refs(u, &refs, true, others);
+		segment_refs_done(&refs);
+		if (r == -ENOMEM) {
+			(void)error_set(err, r, "no memory to count live bytes"); /* is in r */
 			break;
+		}
 	}
 	index_scan_close(scan);
 	return r;
 }
 
-static int64_t find(const struct segment_refs *refs, uint64_t epoch, uint64_t sequence)
+static int usage_order(const void *a, const void *b)
 {
-	size_t low = 0, high = refs->n;
+	const struct segment_usage *y = b;
 
-	while (low < high) {
-		size_t middle = (low + high) / 2;
-		const struct segment_ref *x = &refs->refs[middle];
-
-		if (x->epoch < epoch || (x->epoch == epoch && x->sequence < sequence))
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	if (low < refs->n && refs->refs[low].epoch == epoch && refs->refs[low].sequence == sequence)
-		return refs->refs[low].bytes;
-	return 0;
+	return place_cmp(a, y->epoch, y->sequence);
 }
 
-int data_check_usage(struct index *ix, const struct segment_refs *unsettled,
-	void (*bad)(
-		void *arg, uint64_t epoch, uint64_t sequence, int64_t counted, int64_t recorded),
-	void *arg, struct error *err)
+/* Segments without a record join the others. */
+static int take_others(struct segment_usages *u, const struct segment_refs *counted,
+	const struct segment_refs *booked)
 {
-	struct segment_refs counted = {0}, recorded = {0}, difference = {0};
-	int r = count_chunks(ix, &counted, err);
+	for (size_t i = 0; i < counted->n; i++) {
+		const struct segment_ref *x = &counted->refs[i];
+		struct segment_usage *s = append(u, x->epoch, x->sequence);
+
+		if (!s)
+			return -ENOMEM;
+		s->counted = x->bytes;
+	}
+	if (counted->n)
+		qsort(u->v, u->n, sizeof(*u->v), usage_order);
+
+	struct segment_refs none = {0};
+	int r = add_refs(u, booked, false, &none);
+
+	segment_refs_done(&none); /* dropped references to what is gone, and nobody refers to */
+	return r;
+}
+
+int usage_count(struct index_snapshot *s, uint64_t view, const struct segment_refs *unsettled,
+	struct segment_usages *ret, void (*progress)(void *arg, uint64_t records), void *arg,
+	struct error *err)
+{
+	struct segment_refs counted = {0}, booked = {0};
+	struct segment_usages u = {0};
+	int r = read_records(s, view, &u, err);
 
 	if (r == 0)
-		r = count_segments(ix, &recorded, err);
+		r = read_chunks(s, view, &u, &counted, progress, arg, err);
 	if (r == 0 && unsettled)
-		r = segment_refs_merge(&recorded, unsettled, 1);
+		r = add_refs(&u, unsettled, false, &booked);
 	if (r == 0)
-		r = segment_refs_merge(&difference, &counted, 1);
-	if (r == 0)
-		r = segment_refs_merge(&difference, &recorded, -1);
-	for (size_t i = 0; r == 0 && i < difference.n; i++) {
-		uint64_t epoch = difference.refs[i].epoch, sequence = difference.refs[i].sequence;
-
-		bad(arg, epoch, sequence, find(&counted, epoch, sequence),
-			find(&recorded, epoch, sequence));
-	}
+		r = take_others(&u, &counted, &booked);
 	segment_refs_done(&counted);
-	segment_refs_done(&recorded);
-	segment_refs_done(&difference);
-	return r == -ENOMEM ? error_set(err, r, "no memory to count live bytes") : r;
-}
-
-/* 0 also when a frame is damaged: `bad` is told. */
-static int check_chunk(struct data *d, const struct chunk *c, uint64_t number,
-	void (*bad)(void *arg, const struct extent *e, uint64_t chunk, const char *why), void *arg,
-	struct error *err)
-{
-	for (size_t i = 0; i < c->n; i++) {
-		const struct extent *e = &c->extents[i];
-		struct error why = {0};
-		struct frame *f;
-
-		if (e->form != EXTENT_FRAME)
-			continue;
-		int r = reader_frame(d, e, &f, &why);
-
-		if (r == 0)
-			frame_unref(f);
-		else if (r == -EBADMSG || r == -ENOENT)
-			bad(arg, e, number, error_text(&why, r));
-		else
-			return error_set(err, r, "%s", error_text(&why, r));
+	segment_refs_done(&booked);
+	if (r < 0) {
+		usage_done(&u);
+		return r == -ENOMEM ? error_set(err, r, "no memory to count live bytes") : r;
 	}
+	*ret = u;
 	return 0;
-}
-
-int data_check_frames(struct data *d, uint64_t inode,
-	void (*bad)(void *arg, const struct extent *e, uint64_t chunk, const char *why), void *arg,
-	struct error *err)
-{
-	struct key first = key_kind_first(inode & INODE_MAX, KEY_CHUNK);
-	struct key end = key_kind_first(inode & INODE_MAX, KEY_CHUNK + 1);
-	struct index_scan *scan;
-	struct record record;
-	int r = index_scan_open(
-		d->o.index, GROUP_NOW, key_slice(&first), key_slice(&end), 0, &scan, err);
-
-	if (r < 0)
-		return r;
-	while ((r = index_scan_next(scan, &record, err)) == 1) {
-		struct key_parts p;
-		struct chunk c = {0};
-
-		if (!key_parse(record.key, &p))
-			continue;
-		r = chunk_decode(record.value, true, &c);
-		if (r == 0)
-			r = check_chunk(d, &c, p.a, bad, arg, err);
-		else if (r == -EBADMSG)
-			bad(arg, NULL, p.a, "the record does not decode");
-		chunk_done(&c);
-		if (r < 0 && r != -EBADMSG)
-			break;
-	}
-	index_scan_close(scan);
-	return r;
 }

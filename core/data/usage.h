@@ -1,22 +1,40 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #ifndef CORE_DATA_USAGE_H
 #define CORE_DATA_USAGE_H
-/* Checks for tests and fsck: live bytes of segments, and whether every frame opens. They read the
- * whole index, and wait for the store. */
+/*
+ * Live bytes of segments, counted again from all stored versions, beside what the segment records
+ * say (fsck, tests). Reads all of the index, and waits for the store.
+ */
 #include "core/data/extents.h"
-#include "core/index/index.h"
+#include "core/index/snapshot.h"
 
-struct data;
+/* One segment that has a record, or that a version refers to. */
+struct segment_usage {
+	uint64_t epoch, sequence;
+	int64_t recorded; /* live bytes by its record and by what is not settled yet */
+	int64_t counted;  /* what the stored versions of chunks refer to */
+	uint64_t size;	  /* of its object; for the caller, 0 here */
+	bool record;	  /* it has one */
+	bool base;	  /* with salt and total */
+	bool damaged;	  /* some version of the record does not decode */
+	uint8_t mark;	  /* for the caller, 0 here */
+};
+/* Rising places. About 56 bytes for each. */
+struct segment_usages {
+	struct segment_usage *v;
+	size_t n, cap;
+};
 
-/* Live bytes: sums references over all stored versions and compares with the segment records
- * (tests, fsck). Calls `bad` for each difference. */
-int data_check_usage(struct index *ix, const struct segment_refs *unsettled,
-	void (*bad)(
-		void *arg, uint64_t epoch, uint64_t sequence, int64_t counted, int64_t recorded),
-	void *arg, struct error *err);
-/* Opens every frame that a live chunk of `inode` uses (fsck --data). */
-int data_check_frames(struct data *d, uint64_t inode,
-	void (*bad)(void *arg, const struct extent *e, uint64_t chunk, const char *why), void *arg,
+/*
+ * Counts in the snapshot up to group `view`, into the empty `ret`. `unsettled`: references that
+ * tables of the snapshot dropped and no record up to `view` has booked; NULL = none. Versions of
+ * chunks that do not decode count nothing. `progress` (may be NULL) is called now and then with
+ * the records read so far. 0, -ENOMEM, errors of scans.
+ */
+int usage_count(struct index_snapshot *s, uint64_t view, const struct segment_refs *unsettled,
+	struct segment_usages *ret, void (*progress)(void *arg, uint64_t records), void *arg,
 	struct error *err);
+struct segment_usage *usage_find(const struct segment_usages *u, uint64_t epoch, uint64_t sequence);
+void usage_done(struct segment_usages *u);
 
 #endif

@@ -5,6 +5,7 @@
  */
 #include "core/data/data.h"
 #include "core/vfs/atime.h"
+#include "core/vfs/check.h"
 #include "core/vfs/vfs.h"
 
 struct vfs_engine;
@@ -49,17 +50,5 @@ struct vfs_engine_stats {
 				   */
 };
 void vfs_engine_stats(struct vfs_engine *e, struct vfs_engine_stats *ret);
-
-/* fsck: walks everything and tells each finding in one line, with the path where it has one. */
-struct check_options {
-	bool data; /* open every frame */
-	void (*finding)(void *arg, const char *what);
-	void *arg;
-};
-struct check_result {
-	uint64_t inodes, directories, entries, extents, findings;
-};
-int vfs_check(struct vfs_engine *e, const struct check_options *o, struct check_result *ret,
-	struct error *err);
 
 #endif

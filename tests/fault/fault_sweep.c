@@ -138,9 +138,10 @@ static void must_close(const struct attempt *a, struct volume *v, const char *wh
 		fail_case(a, when, error_text(&e, r));
 }
 
-static void print_finding(void *arg, const char *what)
+static void print_finding(void *arg, const struct check_finding *f)
 {
-	fail_case(arg, "fsck", what);
+	if (f->damage)
+		fail_case(arg, f->name, f->text);
 }
 
 /* The volume as it opens now is S(j) for some j of low..high, and clean. */
@@ -163,10 +164,12 @@ static void check_reopened(struct attempt *a, size_t low, size_t high)
 			"the tree is none of those after steps %zu to %zu", low, high);
 		fail_case(a, "after the fault", text);
 	}
-	int64_t findings = volume_check(v, true, print_finding, a, &e);
+	const struct check_options check = {.data = true, .finding = print_finding, .arg = a};
+	struct check_result result;
 
-	if (findings < 0)
-		fail_case(a, "fsck", error_text(&e, (int)findings));
+	r = volume_check(v, &check, &result, &e);
+	if (r < 0)
+		fail_case(a, "fsck", error_text(&e, r));
 	must_close(a, v, "close after the check");
 }
 

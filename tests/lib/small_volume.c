@@ -252,18 +252,23 @@ void small_volume_maintain(struct small_volume *v)
 	} while (r > 0);
 }
 
-static void print_finding(void *arg, const char *what)
+static void print_finding(void *arg, const struct check_finding *f)
 {
 	(void)arg;
-	fprintf(stderr, "fsck: %s\n", what);
+	check_print(f, stderr);
+	fputc('\n', stderr);
 }
 
 uint64_t small_volume_check(struct small_volume *v)
 {
-	struct check_options o = {.data = true, .finding = print_finding};
+	struct check_options o = {.data = true,
+		.finding = print_finding,
+		.store = v->store,
+		.keys = v->keys,
+		.writer_lives = true};
 	struct check_result result;
 	struct error err = {0};
 
 	must(vfs_check(v->engine, &o, &result, &err), &err, "vfs_check");
-	return result.findings;
+	return result.damage + result.leftovers;
 }

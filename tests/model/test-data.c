@@ -5,6 +5,7 @@
  * crash the files are as they were at the end of some group not older than the last acknowledged
  * one. Whenever all is durable: live bytes, allocated bytes and usage are exact.
  */
+#include "core/data/verify.h"
 #include "core/seal/frame.h"
 #include "tests/model/data-world.h"
 #include "tests/unit/seal-fixture.h"
@@ -516,12 +517,36 @@ END_TEST
 
 /* ---- damage ---- */
 
-static void count_bad(void *arg, const struct extent *e, uint64_t chunk, const char *why)
+static void count_bad(void *arg, uint64_t inode, uint64_t chunk, const struct extent *e,
+	enum verify_fault fault, const char *why)
 {
+	ck_assert_uint_eq(inode, 1);
 	ck_assert_ptr_nonnull(e);
 	ck_assert_uint_eq(chunk, 0);
+	ck_assert(fault == VERIFY_GONE || fault == VERIFY_FRAME);
 	ck_assert_ptr_nonnull(why);
 	++*(unsigned *)arg;
+}
+
+/* Faults among the frames of the file's first chunk. */
+static unsigned verify_file(struct world *w, const struct world_file *f)
+{
+	struct key k = key_chunk(f->inode, 0);
+	struct buf value = BUF_INIT;
+	struct chunk c = {0};
+	unsigned bad = 0;
+	const struct verify_ops ops = {.bad = count_bad, .arg = &bad};
+	struct verify *v;
+
+	ck_assert_int_eq(index_get(w->index, GROUP_NOW, key_slice(&k), 0, &value, NULL, NULL), 0);
+	ck_assert_int_eq(chunk_decode(buf_slice(&value), true, &c), 0);
+	ck_assert_int_eq(verify_new(w->data, &ops, &v), 0);
+	ck_assert_int_eq(verify_chunk(v, 1, 0, &c, NULL), 0);
+	ck_assert_int_eq(verify_flush(v, NULL), 0);
+	verify_free(v);
+	chunk_done(&c);
+	buf_done(&value);
+	return bad;
 }
 
 /* Replaces the segment that holds the file's first byte: missing, or with one byte changed. */
@@ -551,7 +576,6 @@ START_TEST(damaged_segments)
 {
 	struct rng rng = fixture_rng();
 	uint8_t bytes[100000];
-	unsigned bad = 0;
 	size_t got;
 
 	for (int missing = 0; missing < 2; missing++) {
@@ -564,8 +588,7 @@ START_TEST(damaged_segments)
 		(void)world_write(w, f, 0, bytes, sizeof(bytes));
 		world_close(w, false);
 		world_open(w);
-		ck_assert_int_eq(data_check_frames(w->data, f->inode, count_bad, &bad, NULL), 0);
-		ck_assert_uint_eq(bad, 0);
+		ck_assert_uint_eq(verify_file(w, f), 0);
 		world_close(w, false);
 		world_open(w);
 		damage(w, f, missing);
@@ -574,9 +597,7 @@ START_TEST(damaged_segments)
 
 		ck_assert_int_eq(r, -EBADMSG);
 		ck_assert_ptr_nonnull(strstr(err.text, missing ? "missing" : "frame 0"));
-		ck_assert_int_eq(data_check_frames(w->data, f->inode, count_bad, &bad, NULL), 0);
-		ck_assert_uint_eq(bad, missing ? 2 : 1); /* both frames, or the one */
-		bad = 0;
+		ck_assert_uint_eq(verify_file(w, f), missing ? 2 : 1); /* both frames, or the one */
 		world_close(w, false);
 		world_free(w);
 	}

@@ -12,8 +12,6 @@
 
 #define NAMES_MAX 512
 #define INODES_MAX 4096
-#define CHECKS_MAX 6
-#define CHECK_PAUSE_MS 3000
 
 static const struct vfs_cred root_cred = {.uid = 0, .gid = 0};
 
@@ -224,44 +222,28 @@ void free_trees(struct tree *t[ORACLE_DOMAINS])
 
 /* ---- after a recovery ---- */
 
-struct findings {
-	unsigned n;
-	bool print;
-};
-
-static void finding(void *arg, const char *what)
+static void finding(void *arg, const struct check_finding *f)
 {
-	struct findings *f = arg;
-
-	f->n++;
-	if (f->print)
-		fprintf(stderr, "fsck: %s\n", what);
+	(void)arg;
+	if (!f->damage)
+		return;
+	check_print(f, stderr);
+	fputc('\n', stderr);
 }
 
-/*
- * Live bytes are booked a little later than merges drop references, so a check beside a merge may
- * see one without the other. Nobody else works on the volume now: what is still wrong when
- * background work has come to rest is wrong.
- */
 void verify_check(struct volume *v)
 {
+	const struct check_options o = {.data = true, .finding = finding};
+	struct check_result result = {0};
 	struct error e = {0};
-	int64_t n;
+	int r = volume_check(v, &o, &result, &e);
 
-	for (unsigned i = 1;; i++) {
-		struct findings f = {.print = i == CHECKS_MAX};
-
-		n = volume_check(v, true, finding, &f, &e);
-		if (n == -ESTALE || (n >= 0 && f.n == 0))
-			return; /* replaced meanwhile, or well */
-		if (n < 0)
-			sim_fail("fsck cannot run: %s", error_text(&e, (int)n));
-		if (f.print)
-			sim_fail("fsck has %lld findings", (long long)n);
-		env_sleep_ms(CHECK_PAUSE_MS);
-		if (volume_flush(v, &e) == -ESTALE)
-			return;
-	}
+	if (r == -ESTALE) /* replaced meanwhile */
+		return;
+	if (r < 0)
+		sim_fail("fsck cannot run: %s", error_text(&e, r));
+	if (result.damage)
+		sim_fail("fsck has %llu findings", (unsigned long long)result.damage);
 }
 
 void verify_recovered(struct writer *wr)

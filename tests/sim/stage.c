@@ -339,17 +339,22 @@ int act_poll(struct actor *a)
 	return volume_poll(a->volume, &a->error);
 }
 
-static void finding(void *arg, const char *what)
+static void finding(void *arg, const struct check_finding *f)
 {
 	(void)arg;
-	fprintf(stderr, "fsck: %s\n", what);
+	if (!f->damage)
+		return;
+	check_print(f, stderr);
+	fputc('\n', stderr);
 }
 
 int act_check(struct actor *a)
 {
-	int64_t n = volume_check(a->volume, true, finding, NULL, &a->error);
+	const struct check_options o = {.data = true, .finding = finding};
+	struct check_result result;
+	int r = volume_check(a->volume, &o, &result, &a->error);
 
-	return n < 0 ? (int)n : n ? -EBADMSG : 0;
+	return r < 0 ? r : result.damage ? -EBADMSG : 0;
 }
 
 /* ---- the stage ---- */
