@@ -152,7 +152,7 @@ int cmd_fsck(struct cli *c)
 
 	if (r < 0)
 		return cli_fail(c, r, &e);
-	config.read_only = true;
+	config.read_only = config.for_check = true;
 	r = volume_open(&config, &v, NULL, &e);
 	if (r == -EBADMSG) {
 		int status = check_closed(&o, &config, &options, &e);

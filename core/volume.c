@@ -348,6 +348,7 @@ static int open_data(struct volume *v, const struct volume_config *c, struct err
 		.inode_cache_bytes = budget_limit(v->budget, BUDGET_CACHE) / 2,
 		.atime = c->atime,
 		.read_only = !v->writer,
+		.for_check = !v->writer && c->for_check,
 		.may_answer = v->writer ? may_answer : NULL,
 		.arg = v,
 	};

@@ -63,9 +63,10 @@ struct volume_config {
 	uint32_t root_uid, root_gid;		    /* of the root directory of a new volume */
 	bool create;				    /* make the volume if there is none */
 	bool read_only;				    /* follow the writer, write nothing */
-	bool force;				    /* take over although the holder seems alive */
-	bool strict_lease;			    /* lease = "strict" */
-	bool exclusive; /* the front end's kernel owns sizes and times: said in the claim */
+	bool for_check;	   /* with read_only, for volume_check alone: the tree may be damaged */
+	bool force;	   /* take over although the holder seems alive */
+	bool strict_lease; /* lease = "strict" */
+	bool exclusive;	   /* the front end's kernel owns sizes and times: said in the claim */
 	struct atime_policy atime;
 	bool accept_rollback; /* the store is older than what this machine has seen, and that is
 				 wanted */

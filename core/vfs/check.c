@@ -204,6 +204,7 @@ static void forget(struct check *c)
 	usage_done(&c->usage);
 	c->listed = false;
 	c->allocated = 0;
+	c->damaged_inodes = false;
 	check_forget(c);
 	*c->result = (struct check_result){0};
 }

@@ -44,7 +44,7 @@ static int check_used(struct check *c)
 			(int)COUNTER_USAGE);
 		return 0;
 	}
-	if (u.bytes != c->allocated)
+	if (u.bytes != c->allocated && !c->damaged_inodes)
 		check_tell(c, CHECK_USAGE_BYTES, 0,
 			"the volume counts %lld bytes in use, its inodes %lld", (long long)u.bytes,
 			(long long)c->allocated);

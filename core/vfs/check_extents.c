@@ -81,6 +81,7 @@ int check_chunk(struct check_chunks *w, uint64_t chunk, struct slice value)
 	if (r == -ENOMEM)
 		return error_set(c->err, r, "no memory for a chunk");
 	if (r < 0) {
+		w->damaged = true;
 		check_tell(c, CHECK_EXTENTS_DAMAGED, w->inode,
 			"the extents of bytes %llu to %llu do not decode",
 			(ull)(chunk * CHUNK_BYTES), (ull)((chunk + 1) * CHUNK_BYTES - 1));

@@ -17,16 +17,16 @@
 
 struct check_inode {
 	uint64_t number : 48;
-	uint64_t type : 4;    /* DT_* */
-	uint64_t named : 2;   /* directories: entries that name it: 0, 1, more */
-	uint64_t mark : 3;    /* check_shape: climbing for rings */
-	uint64_t orphan : 1;  /* has an orphan record */
-	uint64_t wanted : 1;  /* check_report: its name is looked for */
-	uint64_t parent : 48; /* of directories; once entries were read, which one has it */
+	uint64_t type : 4;   /* DT_*; 0 = its record is damaged, so nothing else is known */
+	uint64_t named : 1;  /* directories: an entry names it, and `parent` has that entry */
+	uint64_t mark : 3;   /* check_shape: climbing for rings */
+	uint64_t orphan : 1; /* has an orphan record */
+	uint64_t wanted : 1; /* check_report: its name is looked for */
+	uint64_t parent : 48;
 	uint64_t reserved : 16;
 	uint32_t nlink;
-	uint32_t found; /* entries that name it; of a directory: entries in it that name directories
-			 */
+	/* Entries that name it; of a directory: entries in it that name directories. */
+	uint32_t found;
 };
 static_assert(sizeof(struct check_inode) == 24, "documented in check.h and zerofs(1)");
 
@@ -52,8 +52,9 @@ struct check {
 	uint64_t view; /* the newest group that is looked at */
 	struct check_inodes inodes;
 	struct segment_usages usage;
-	bool listed;	   /* usage[].size and marks are filled */
-	int64_t allocated; /* by all inodes, their attributes included */
+	bool listed;	     /* usage[].size and marks are filled */
+	int64_t allocated;   /* by all inodes, their attributes included */
+	bool damaged_inodes; /* there are some, so sums say nothing */
 };
 
 /* Marks of struct segment_usage. */
@@ -136,6 +137,7 @@ struct check_chunks {
 	struct check *c;
 	uint64_t inode, size;
 	uint64_t allocated; /* by chunks so far */
+	bool damaged;	    /* one of them does not decode */
 	/* the last fault of an extent, so that neighbours make one finding */
 	struct {
 		enum check_class class;

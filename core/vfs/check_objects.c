@@ -212,14 +212,22 @@ static void table_name(struct table_id id, char out[64])
 	(void)snprintf(out, 64, "table/%016llx%016llx", (ull)id.job, (ull)id.counter); /* fits */
 }
 
+/* Nobody uploads under this job any more, though no take-over has closed it yet. */
+static bool writer_has_gone(const struct listing *l, const struct manifest_job *job)
+{
+	return job->writer && !l->c->o->writer_lives && l->before && job->epoch <= l->before->epoch;
+}
+
 static void judge_table(struct listing *l, struct table_id id)
 {
 	const struct manifest *m = l->after;
 	const struct manifest_job *job = manifest_find_job(m, id.job);
 	char key[64];
 
-	if (manifest_find_table(m, id, NULL) || (job && id.counter >= job->low))
-		return; /* in use, or on its way */
+	/* In use, or on its way. */
+	if (manifest_find_table(m, id, NULL) ||
+		(job && id.counter >= job->low && !writer_has_gone(l, job)))
+		return;
 	if (is_retired(m, id)) {
 		l->c->result->waiting++;
 		return;
@@ -300,14 +308,15 @@ static int judge_claims(struct listing *l)
 	for (size_t i = 0; i < l->beats.n; i++) {
 		uint64_t epoch = l->beats.v[i].a;
 
+		if (has(&l->claims, epoch, 0) || epoch == m->epoch)
+			continue;
 		(void)snprintf(key, sizeof(key), "writer/%016llx.alive", (ull)epoch); /* fits */
-		if (has(&l->claims, epoch, 0) || epoch < m->epoch)
-			l->c->result->waiting += epoch < m->epoch;
+		if (epoch < m->epoch)
+			l->c->result->waiting++;
 		else
 			leftover(l, CHECK_CLAIM_UNUSED, key, "a heartbeat without a claim");
 	}
-	/* The newest claim is never deleted: a writer whose claim is gone could be followed by one
-	 * of the same epoch. */
+	/* The newest claim is never deleted: else two writers could have one epoch. */
 	if (r == 0 && m->epoch && (!l->claims.n || l->claims.v[l->claims.n - 1].a < m->epoch)) {
 		(void)snprintf(key, sizeof(key), "writer/%016llx", (ull)m->epoch); /* fits */
 		check_tell_object(l->c, CHECK_OBJECT_MISSING, 0, key,

@@ -25,6 +25,13 @@ struct collecting {
 
 /* ---- inodes ---- */
 
+static int add(struct check *c, const struct check_inode *i)
+{
+	return check_inode_add(&c->inodes, i) < 0
+		       ? error_set(c->err, -ENOMEM, "no memory for %zu inodes", c->inodes.n)
+		       : 0;
+}
+
 static int add_inode(struct collecting *w, const struct inode_record *r)
 {
 	struct check *c = w->c;
@@ -35,8 +42,10 @@ static int add_inode(struct collecting *w, const struct inode_record *r)
 		.type = dirent_type_of_mode(r->mode),
 	};
 
-	if (check_inode_add(&c->inodes, &i) < 0)
-		return error_set(c->err, -ENOMEM, "no memory for %zu inodes", c->inodes.n);
+	int e = add(c, &i);
+
+	if (e < 0)
+		return e;
 	w->inode = check_inode_at(&c->inodes, c->inodes.n - 1);
 	w->is_inline = r->inline_data.len > 0;
 	w->allocated = r->allocated;
@@ -54,15 +63,16 @@ static int collect_inode(struct collecting *w, const struct record *rec)
 	if (inode_record_decode(rec->value, &r) == 0)
 		return add_inode(w, &r);
 	check_tell(w->c, CHECK_INODE_DAMAGED, w->number, "the record of the inode does not decode");
-	w->damaged = true;
-	return 0;
+	w->damaged = w->c->damaged_inodes = true;
+	w->c->result->inodes++;
+	return add(w->c, &(struct check_inode){.number = w->number});
 }
 
 /* All records of a number have been seen. */
 static void finish_number(struct collecting *w)
 {
 	check_chunks_end(&w->chunks);
-	if (!w->inode || w->inode->type != DT_REG || w->is_inline ||
+	if (!w->inode || w->inode->type != DT_REG || w->is_inline || w->chunks.damaged ||
 		w->allocated == w->chunks.allocated)
 		return;
 	check_tell(w->c, CHECK_ALLOCATED, w->number,

@@ -31,43 +31,74 @@ static const char *type_name(uint8_t type)
 	}
 }
 
-static void check_directory_entry(
+/* Whether directory `dir` has an entry for `child`: 1, 0, or an error. */
+static int has_entry(struct check *c, uint64_t dir, uint64_t child)
+{
+	struct index_scan *s;
+	struct record rec;
+	uint64_t inode;
+	uint8_t type;
+	int r = check_scan(
+		c, key_kind_first(dir, KEY_DIRENT), key_kind_first(dir, KEY_DIRENT + 1), &s);
+
+	if (r < 0)
+		return r;
+	while ((r = index_scan_next(s, &rec, c->err)) > 0)
+		if (dirent_value_decode(rec.value, &inode, &type) == 0 && inode == child)
+			break;
+	index_scan_close(s);
+	return r;
+}
+
+/* `child` is a directory, or its record is damaged and the entry says that it is one. */
+static int check_directory_entry(
 	struct check *c, const struct key_parts *k, struct check_inode *child)
 {
 	struct check_inode *dir = check_find(c, k->inode);
+	bool twice = child->named || child->number == INODE_ROOT;
 
-	if (dir && dir->type == DT_DIR)
+	if (dir)
 		dir->found++;
-	if (child->named < 2)
-		child->named++;
-	if (child->number == INODE_ROOT || child->named > 1)
+	if (!twice && child->type == DT_DIR && child->parent != k->inode) {
+		int r = has_entry(c, child->parent, child->number);
+
+		if (r < 0)
+			return r;
+		twice = r > 0; /* that one is its name */
+		if (!twice)
+			check_tell_entry(c, CHECK_PARENT, k->inode, k->name, child->number,
+				"\"..\" is inode %llu, but the directory is in inode %llu",
+				(ull)child->parent, (ull)k->inode);
+	}
+	if (twice) {
 		check_tell_entry(c, CHECK_DIRECTORY_TWICE, k->inode, k->name, child->number,
 			"a directory with a second name");
-	else if (child->parent != k->inode)
-		check_tell_entry(c, CHECK_PARENT, k->inode, k->name, child->number,
-			"\"..\" is inode %llu, but the directory is in inode %llu",
-			(ull)child->parent, (ull)k->inode);
-	if (child->named == 1 && child->number != INODE_ROOT)
-		child->parent = k->inode;
+		return 0;
+	}
+	child->named = true;
+	child->parent = k->inode;
+	return 0;
 }
 
-static void check_entry(struct check *c, const struct key_parts *k, uint64_t inode, uint8_t type)
+static int check_entry(struct check *c, const struct key_parts *k, uint64_t inode, uint8_t type)
 {
-	struct check_inode *child = check_find(c, inode);
+	struct check_inode *child = check_find(c, inode), *dir = check_find(c, k->inode);
 
+	if (dir && dir->type && dir->type != DT_DIR)
+		return 0; /* told already */
 	if (!child) {
 		check_tell_entry(c, CHECK_ENTRY_NO_INODE, k->inode, k->name, inode,
 			"it names an inode that does not exist");
-		return;
+		return 0;
 	}
-	if (child->type != type)
+	if (child->type && child->type != type)
 		check_tell_entry(c, CHECK_ENTRY_TYPE, k->inode, k->name, inode,
 			"the entry says that it is %s, the inode is %s", type_name(type),
 			type_name(child->type));
-	if (child->type == DT_DIR)
-		check_directory_entry(c, k, child);
-	else
-		child->found++;
+	if (child->type ? child->type == DT_DIR : type == DT_DIR)
+		return check_directory_entry(c, k, child);
+	child->found++;
+	return 0;
 }
 
 int check_entries(struct check *c)
@@ -86,8 +117,11 @@ int check_entries(struct check *c)
 			continue;
 		if (++n % PROGRESS_RECORDS == 0)
 			check_progress(c, "checking entries", n, "entries");
-		if (dirent_value_decode(rec.value, &inode, &type) == 0)
-			check_entry(c, &k, inode, type);
+		if (dirent_value_decode(rec.value, &inode, &type) < 0)
+			continue; /* told already */
+		r = check_entry(c, &k, inode, type);
+		if (r < 0)
+			break;
 	}
 	index_scan_close(s);
 	return r;
@@ -190,13 +224,15 @@ void check_shape(struct check *c)
 {
 	const struct check_inode *root = check_find(c, INODE_ROOT);
 
-	if (!root || root->type != DT_DIR)
+	if (!root || (root->type && root->type != DT_DIR))
 		check_tell(c, CHECK_ROOT, INODE_ROOT, "there is no root directory");
-	else if (root->parent != INODE_ROOT)
+	else if (root->type && root->parent != INODE_ROOT)
 		check_tell(c, CHECK_PARENT, INODE_ROOT, "\"..\" is inode %llu", (ull)root->parent);
 	for (size_t k = 0; k < c->inodes.n; k++) {
 		struct check_inode *i = check_inode_at(&c->inodes, k);
 
+		if (!i->type)
+			continue;
 		check_links(c, i);
 		if (i->type == DT_DIR && !i->orphan && i->number != INODE_ROOT)
 			check_reach(c, i);

@@ -18,6 +18,7 @@ struct vfs_engine_options {
 	uint64_t inode_cache_bytes; /* upper limit; the budget may give less */
 	struct atime_policy atime;
 	bool read_only; /* a follower: no log, every change is -EROFS */
+	bool for_check; /* a follower for vfs_check: counters and root may be damaged */
 	/* L2: may an answer be given? 0, or -ESTALE for good; called once per operation. May be
 	 * NULL. */
 	int (*may_answer)(void *arg);
