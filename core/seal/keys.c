@@ -336,6 +336,21 @@ const char *keys_read_only_feature(const struct volume_keys *k)
 	return k->read_only_feature;
 }
 
+int keys_verify_file(
+	struct store *s, const struct volume_keys *k, uint64_t number, struct error *err)
+{
+	struct key_file f;
+	int r = keys_load_file(s, number, k->superblock.volume, &f, err);
+
+	if (r < 0)
+		return r;
+	r = key_file_verify(&f, k->master)
+		    ? 0
+		    : error_set(err, -EBADMSG, "it is not authentic (its MAC is wrong)");
+	key_file_done(&f);
+	return r;
+}
+
 uint64_t keys_file_number(const struct volume_keys *k)
 {
 	return k->number;

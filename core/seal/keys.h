@@ -69,7 +69,11 @@ const char *keys_superblock_json(const struct volume_keys *k);
 /* The unknown feature for which *ret_read_only was set, "" when there is none. */
 const char *keys_read_only_feature(const struct volume_keys *k);
 uint64_t keys_file_number(const struct volume_keys *k); /* of the key file that counts */
-uint32_t keys_current(const struct volume_keys *k);	/* the ring key that seals new objects */
+/* Whether key file `number` is authentic, as one that was made after opening is. 0; -ENOENT;
+ * -EBADMSG. Waits for the store. */
+int keys_verify_file(
+	struct store *s, const struct volume_keys *k, uint64_t number, struct error *err);
+uint32_t keys_current(const struct volume_keys *k); /* the ring key that seals new objects */
 /* 0, or -EBADMSG when the ring has no such key. Name hash and handles always come from ring key 1.
  */
 int keys_subkey(const struct volume_keys *k, uint32_t key_id, enum subkey which,

@@ -104,15 +104,24 @@ static void leftover(struct listing *l, enum check_class class, const char *key,
 		check_tell_object(l->c, class, 0, key, "%s", text);
 }
 
-static void see_key_file(struct listing *l, const char *key, uint64_t number)
+static int see_key_file(struct listing *l, const char *key, uint64_t number)
 {
-	uint64_t counts = keys_file_number(l->c->o->keys);
+	struct check *c = l->c;
+	uint64_t counts = keys_file_number(c->o->keys);
+	struct error why = {0};
+	int r;
 
 	if (number < counts)
 		leftover(l, CHECK_KEY_FILE_OLD, key, "a newer key file counts");
-	else if (number > counts)
-		check_tell_object(l->c, CHECK_OBJECT_DAMAGED, 0, key,
-			"the newest key file does not count: it is damaged or not authentic");
+	if (number <= counts)
+		return 0;
+	r = keys_verify_file(c->o->store, c->o->keys, number, &why);
+	if (r == -EBADMSG)
+		check_tell_object(c, CHECK_OBJECT_DAMAGED, 0, key,
+			"the newest key file does not count: %s", why.text);
+	return r == 0 || r == -EBADMSG || r == -ENOENT
+		       ? 0
+		       : error_set(c->err, r, "%s", error_text(&why, r));
 }
 
 /* The record of the segment, which `l->usage` has reached in the order of the listing. */
@@ -165,8 +174,8 @@ static int see(struct listing *l, const char *key, uint64_t size)
 	if (name_is(key, "writer/", NULL, "", &a, NULL))
 		return add(&l->claims, a, 0);
 	if (name_is(key, "keys/", NULL, "", &a, NULL))
-		see_key_file(l, key, a);
-	else if (name_is(key, "manifest/", NULL, "", &a, NULL))
+		return see_key_file(l, key, a);
+	if (name_is(key, "manifest/", NULL, "", &a, NULL))
 		l->c->result->waiting += l->before && a < l->before->number;
 	else if (strcmp(key, "zerofs.json") != 0)
 		check_tell_object(
@@ -272,6 +281,11 @@ static void judge_later(struct listing *l)
 	}
 }
 
+static void claim_name(uint64_t epoch, const char *suffix, char out[64])
+{
+	(void)snprintf(out, 64, "writer/%016llx%s", (ull)epoch, suffix); /* fits */
+}
+
 /* 0, or an error of reading it. */
 static int judge_claim(struct listing *l, uint64_t epoch)
 {
@@ -286,7 +300,7 @@ static int judge_claim(struct listing *l, uint64_t epoch)
 		c->result->waiting++;
 		return 0;
 	}
-	(void)snprintf(key, sizeof(key), "writer/%016llx", (ull)epoch); /* fits */
+	claim_name(epoch, "", key);
 	r = store_get_all(c->o->store, key, CLAIM_BYTES_MAX, &object, &why);
 	if (r == 0)
 		r = claim_open(c->o->keys, epoch, buf_slice(&object), &claim, &why);
@@ -297,32 +311,63 @@ static int judge_claim(struct listing *l, uint64_t epoch)
 	return 0;
 }
 
+/* 1 there, 0 not, or an error. One that is made while the LIST runs may be missing in it. */
+static int claim_is_there(struct listing *l, uint64_t epoch)
+{
+	uint8_t byte;
+	char key[64];
+	size_t len;
+
+	if (has(&l->claims, epoch, 0))
+		return 1;
+	claim_name(epoch, "", key);
+	int r = store_get(l->c->o->store, key, 0, &byte, 1, &len, NULL, l->c->err);
+
+	return r == -ENOENT ? 0 : r < 0 ? r : 1;
+}
+
+static int judge_beat(struct listing *l, uint64_t epoch)
+{
+	char key[64];
+	int r;
+
+	if (epoch <= l->after->epoch) {
+		l->c->result->waiting += epoch < l->after->epoch;
+		return 0;
+	}
+	r = claim_is_there(l, epoch);
+	claim_name(epoch, ".alive", key);
+	if (r == 0)
+		leftover(l, CHECK_CLAIM_UNUSED, key, "a heartbeat without a claim");
+	return r < 0 ? r : 0;
+}
+
+/* The newest claim is never deleted: else two writers could have one epoch. */
+static int judge_newest_claim(struct listing *l)
+{
+	uint64_t epoch = l->before ? l->before->epoch : l->after->epoch;
+	char key[64];
+	int r;
+
+	if (epoch == 0 || (l->claims.n && l->claims.v[l->claims.n - 1].a >= epoch))
+		return 0;
+	r = claim_is_there(l, epoch);
+	claim_name(epoch, "", key);
+	if (r == 0)
+		check_tell_object(l->c, CHECK_OBJECT_MISSING, 0, key,
+			"the claim of the newest epoch is not in the store");
+	return r < 0 ? r : 0;
+}
+
 static int judge_claims(struct listing *l)
 {
-	const struct manifest *m = l->after;
-	char key[64];
 	int r = 0;
 
 	for (size_t i = 0; r == 0 && i < l->claims.n; i++)
 		r = judge_claim(l, l->claims.v[i].a);
-	for (size_t i = 0; i < l->beats.n; i++) {
-		uint64_t epoch = l->beats.v[i].a;
-
-		if (has(&l->claims, epoch, 0) || epoch == m->epoch)
-			continue;
-		(void)snprintf(key, sizeof(key), "writer/%016llx.alive", (ull)epoch); /* fits */
-		if (epoch < m->epoch)
-			l->c->result->waiting++;
-		else
-			leftover(l, CHECK_CLAIM_UNUSED, key, "a heartbeat without a claim");
-	}
-	/* The newest claim is never deleted: else two writers could have one epoch. */
-	if (r == 0 && m->epoch && (!l->claims.n || l->claims.v[l->claims.n - 1].a < m->epoch)) {
-		(void)snprintf(key, sizeof(key), "writer/%016llx", (ull)m->epoch); /* fits */
-		check_tell_object(l->c, CHECK_OBJECT_MISSING, 0, key,
-			"the claim of the newest epoch is not in the store");
-	}
-	return r;
+	for (size_t i = 0; r == 0 && i < l->beats.n; i++)
+		r = judge_beat(l, l->beats.v[i].a);
+	return r == 0 ? judge_newest_claim(l) : r;
 }
 
 static int judge(struct listing *l)

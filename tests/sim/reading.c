@@ -231,6 +231,18 @@ static void finding(void *arg, const struct check_finding *f)
 	fputc('\n', stderr);
 }
 
+bool verify_beside(struct volume *v)
+{
+	const struct check_options o = {.data = true, .finding = finding};
+	struct check_result result = {0};
+	int r = volume_check(v, &o, &result, NULL);
+
+	if (result.damage)
+		sim_fail("fsck beside a writer has %llu findings",
+			(unsigned long long)result.damage);
+	return r == 0;
+}
+
 void verify_check(struct volume *v)
 {
 	const struct check_options o = {.data = true, .finding = finding};

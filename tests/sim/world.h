@@ -59,7 +59,7 @@ struct world {
 	unsigned nwriters;
 	struct writer *current; /* whose history the oracle follows; NULL = nobody's yet */
 	bool set_up;		/* the top directories are durable */
-	unsigned crashes, closes, opens_killed, takeovers, polls;
+	unsigned crashes, closes, opens_killed, takeovers, polls, checks;
 	bool over;
 	/* sizes that all processes use */
 	struct volume_config sizes;
@@ -95,5 +95,6 @@ void real_path(unsigned domain, const char *path, char out[TREE_PATH_MAX]);
 void verify_recovered(struct writer *wr);
 /* fsck: no findings. */
 void verify_check(struct volume *v);
+bool verify_beside(struct volume *v); /* the same of a follower; false: it could not be done */
 
 #endif
