@@ -165,7 +165,8 @@ static int read_once(
 	if (r < 0)
 		return r;
 	if (n == 0)
-		return error_set(err, -ENOENT, "the volume has no manifest");
+		return error_set(err, -ENOENT,
+			"the volume has no manifest: it is just being made, or was never finished");
 	r = get_manifest(s, k, n, &m, &why);
 	if (r == -ENOENT)
 		return 1;

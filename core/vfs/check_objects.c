@@ -370,13 +370,23 @@ static int judge_claims(struct listing *l)
 	return r == 0 ? judge_newest_claim(l) : r;
 }
 
+/* The text begins with its name. */
+static void tell_manifest(struct check *c, const char *text)
+{
+	char key[64];
+
+	if (sscanf(text, "%25[^:]:", key) != 1 || strlen(key) != 25)
+		(void)snprintf(key, sizeof(key), "manifest"); /* none is there */
+	check_tell_object(c, CHECK_OBJECT_DAMAGED, 0, key, "%s", text);
+}
+
 static int judge(struct listing *l)
 {
 	struct check *c = l->c;
 	int r = manifest_read(c->o->store, c->o->keys, &l->after, c->err);
 
 	if ((r == -EBADMSG || r == -ENOENT) && !l->before) {
-		check_tell(c, CHECK_OBJECT_DAMAGED, 0, "%s", error_text(c->err, r));
+		tell_manifest(c, error_text(c->err, r));
 		*c->err = (struct error){0};
 		return 0;
 	}

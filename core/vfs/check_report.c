@@ -88,6 +88,15 @@ void check_forget(struct check *c)
 
 /* ---- gathering ---- */
 
+/* Errors of reading an object begin with its name, which stands in the finding already. */
+static void drop_prefix(char *text, const char *object)
+{
+	size_t n = text && object ? strlen(object) : 0;
+
+	if (n && strncmp(text, object, n) == 0 && strncmp(text + n, ": ", 2) == 0)
+		memmove(text, text + n + 2, strlen(text + n + 2) + 1);
+}
+
 static void gather(
 	struct check *c, struct gathered f, const char *object, const char *format, va_list args)
 {
@@ -100,6 +109,7 @@ static void gather(
 	if (vasprintf(&f.text, format, args) < 0)
 		f.text = NULL;
 	f.object = object ? strdup(object) : NULL;
+	drop_prefix(f.text, object);
 	r->list[r->n++] = f;
 	if (!f.text || (object && !f.object))
 		r->no_memory = true;

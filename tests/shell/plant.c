@@ -2,20 +2,9 @@
 /*
  * Damages an unmounted volume on purpose, below the filesystem: as a writer that puts, changes and
  * deletes raw records through a group of the log, edits the manifest, and seals objects again with
- * the right key. For the tests of fsck.
- *
- *   plant STORE OP [ARGUMENT...] [, OP ...]
- *
- * make                      a small volume with a few files, flushed to tables; prints their
- * numbers put|delta KEY VALUE       a record, hexadecimal del KEY                   the deletion of
- * one entry DIR NAME INODE TYPE COOKIE   an entry; COOKIE: a number added to that of the name, or
- * =NUMBER unentry DIR NAME          takes entries of a name away inode NUMBER FIELD VALUE  changes
- * a field: nlink, parent, size, allocated (+N, -N or N); tag1, tag2 (hex) extent NUMBER FIELD N
- * adds to a field of the first extent: place, epoch; live bytes follow directory EPOCH SEQUENCE the
- * directory of a segment says something else about its last frame job EPOCH | pin NAME      adds
- * one to the manifest keys                      a password change that died before it deleted the
- * old key file
+ * the right key. For the tests of fsck. Without operands it prints what it can do.
  */
+#include "core/base/hex.h"
 #include "core/log/epoch.h"
 #include "core/log/segment_format.h"
 #include "core/seal/envelope_format.h"
@@ -23,8 +12,6 @@
 #include "core/vfs/dir.h"
 #include "core/vfs/inode_codec.h"
 #include "tests/lib/small_volume.h"
-
-#include "core/base/hex.h"
 
 #include <check.h>
 #include <dirent.h>
@@ -393,13 +380,79 @@ static void op_make(void)
 	small_volume_maintain(v);
 }
 
+/* What N creates would leave, for volumes that are large in a moment. */
+static void op_fill(char **arg)
+{
+	uint64_t dir = number(arg[0]), n = number(arg[1]), from = 1000000;
+	const struct inode_record file = {.mode = S_IFREG | 0644, .nlink = 1};
+	struct usage_record used = {.inodes = (int64_t)n};
+	struct key k = key_counter(COUNTER_NEXT_INODE);
+	struct name_hash h = name_hash();
+	struct buf value = BUF_INIT;
+	uint8_t out[256], entry[DIRENT_VALUE_MAX], next[VARINT_MAX];
+	size_t len = inode_record_encode(&file, out);
+
+	for (uint64_t i = 0; i < n;) {
+		struct group *g = group_join(v->log);
+		uint64_t group = g->number;
+
+		for (unsigned batch = 0; batch < 5000 && i < n; batch++, i++) {
+			char name[32];
+			struct slice s = SLICE(name, (size_t)snprintf(name, sizeof(name), "%llu",
+							     (unsigned long long)i));
+			struct key e = key_dirent(dir, name_cookie(&h, s), s);
+
+			k = key_inode(from + i);
+			must(index_reserve(group_records(g), 1024, 2), "reserve", NULL);
+			index_put(group_records(g), key_slice(&k), SLICE(out, len));
+			index_put(group_records(g), key_slice(&e),
+				SLICE(entry, dirent_value_encode(from + i, DT_REG, entry)));
+		}
+		group_leave(g, true);
+		must(log_wait(v->log, group, NULL), "commit", NULL);
+	}
+	k = key_counter(COUNTER_NEXT_INODE);
+	store_record(RECORD_PUT, key_slice(&k), SLICE(next, put_varint(next, from + n)));
+	k = key_counter(COUNTER_USAGE);
+	must(usage_record_encode(&used, &value), "memory", NULL);
+	small_volume_maintain(v);
+	store_record(RECORD_DELTA, key_slice(&k), buf_slice(&value));
+	small_volume_maintain(v);
+	buf_done(&value);
+}
+
 /* ---- the command line ---- */
 
 static const struct {
 	const char *name;
 	int arguments;
-} ops[] = {{"make", 0}, {"put", 2}, {"delta", 2}, {"del", 1}, {"entry", 5}, {"unentry", 2},
-	{"inode", 3}, {"extent", 3}, {"directory", 2}, {"job", 1}, {"pin", 1}, {"keys", 0}};
+	const char *help;
+} ops[] = {
+	{"make", 0, "a small volume with a few files, flushed to tables; prints their numbers"},
+	{"put", 2, "KEY VALUE: a record, hexadecimal"},
+	{"delta", 2, "KEY VALUE: the same as a delta"},
+	{"del", 1, "KEY: the deletion of a record"},
+	{"entry", 5,
+		"DIR NAME INODE TYPE COOKIE: an entry; the cookie is a number added to that of the name, or =NUMBER"},
+	{"unentry", 2, "DIR NAME: takes entries of a name away"},
+	{"inode", 3,
+		"NUMBER FIELD VALUE: nlink, parent, size, allocated (N, +N, -N), or tagN (hexadecimal)"},
+	{"extent", 3,
+		"NUMBER FIELD N: adds to place or epoch of a file's first extent; live bytes follow"},
+	{"fill", 2, "DIR N: N empty files, in tables"},
+	{"directory", 2,
+		"EPOCH SEQUENCE: the directory of a segment says something else about its last frame"},
+	{"job", 1, "EPOCH: a job of a writer of that epoch"},
+	{"pin", 1, "NAME: a pin of the last group"},
+	{"keys", 0, "a password change that died before it deleted the old key file"},
+};
+
+static void usage(void)
+{
+	puts("plant STORE OP [ARGUMENT...] [, OP ...]");
+	for (size_t i = 0; i < sizeof(ops) / sizeof(*ops); i++)
+		printf("  %-9s %s\n", ops[i].name, ops[i].help);
+}
 
 static void run(const char *op, char **arg)
 {
@@ -421,6 +474,8 @@ static void run(const char *op, char **arg)
 		op_inode(arg);
 	else if (strcmp(op, "extent") == 0)
 		op_extent(arg);
+	else if (strcmp(op, "fill") == 0)
+		op_fill(arg);
 	else if (strcmp(op, "directory") == 0)
 		op_directory(arg);
 	else if (strcmp(op, "job") == 0) {
@@ -477,8 +532,12 @@ int main(int argc, char **argv)
 	SRunner *sr = srunner_create(s);
 	int failed;
 
-	if (argc < 3 || sodium_init() < 0)
-		die("usage: plant STORE OP ...", -EINVAL, NULL);
+	if (argc < 3) {
+		usage();
+		return EXIT_FAILURE;
+	}
+	if (sodium_init() < 0)
+		die("sodium_init", -ENOSYS, NULL);
 	count = argc;
 	words = argv;
 	tcase_add_test(t, plant);
