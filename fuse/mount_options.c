@@ -15,8 +15,8 @@ static const char *const ignored[] = {"rw", "defaults", "auto", "noauto", "user"
 	"loud", "nomand"};
 static const char *const ignored_values[] = {
 	"user=", "comment=", "uhelper=", "helper=", "x-", "X-"};
-static const char *const passed[] = {"nosuid", "nodev", "exec", "noexec", "noatime", "nodiratime",
-	"allow_other", "allow_root", "dirsync"};
+static const char *const passed[] = {
+	"nosuid", "nodev", "exec", "noexec", "noatime", "allow_other", "allow_root", "dirsync"};
 
 static bool is_among(const char *option, const char *const *list, size_t n)
 {
@@ -61,7 +61,7 @@ static bool set_atime(struct options *o, const char *option)
 		o->atime.no_directories = true;
 	else
 		return false;
-	return option[0] != 'n';
+	return strcmp(option, "noatime") != 0;
 }
 
 /* What has a meaning here and for the kernel. False: it is none of these. */

@@ -114,7 +114,6 @@ struct check_inode *check_find(const struct check *c, uint64_t number); /* NULL:
 void check_inodes_done(struct check_inodes *t);
 
 /* ---- the passes; 0 or an error of reading ---- */
-
 int check_objects(struct check *c);   /* check_objects.c: what lies in the store */
 void check_manifest(struct check *c); /* check_manifest.c: jobs and pins */
 int check_records(struct check *c);   /* check_records.c: inodes with what stands below them */

@@ -9,6 +9,7 @@
 #include "core/seal/envelope.h"
 #include "core/store/mem.h"
 #include "core/vfs/vfs.h"
+#include "core/vfs/check.h"
 #include "core/volume.h"
 
 #include <check.h>
@@ -136,17 +137,21 @@ static unsigned sealed_with(const char *prefix, uint32_t key)
 	return n;
 }
 
-static void print_finding(void *arg, const char *what)
+static void print_finding(void *arg, const struct check_finding *f)
 {
 	(void)arg;
-	fprintf(stderr, "fsck: %s\n", what);
+	check_print(f, stderr);
+	fputc('\n', stderr);
 }
 
 static void check_clean(struct volume *v)
 {
+	const struct check_options o = {.data = true, .finding = print_finding};
+	struct check_result result;
 	struct error e = {0};
 
-	ck_assert_msg(volume_check(v, true, print_finding, NULL, &e) == 0, "%s", e.text);
+	ck_assert_msg(volume_check(v, &o, &result, &e) == 0, "%s", e.text);
+	ck_assert_uint_eq(result.damage, 0);
 }
 
 START_TEST(rotated_below_a_mount)
