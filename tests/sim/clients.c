@@ -118,31 +118,51 @@ static int do_bytes(struct client *c, struct vfs_file *f, const struct op *op, u
 	return n < 0 ? (int)n : 0;
 }
 
+static int change_open(
+	struct client *c, uint64_t inode, struct vfs_file *f, const struct op *op, unsigned flags)
+{
+	struct vfs_attr a = {.size = op->offset};
+
+	if (op->kind == OP_TRUNCATE)
+		return vfs_setattr(c->v, &root_cred, inode, f, VFS_SET_SIZE, &a, &a);
+	if (op->kind == OP_PUNCH)
+		return vfs_fallocate(c->v, &root_cred, f, VFS_FALLOC_PUNCH | VFS_FALLOC_KEEP_SIZE,
+			op->offset, op->len);
+	if (op->kind == OP_ALLOCATE)
+		return vfs_fallocate(c->v, &root_cred, f, 0, op->offset, op->len);
+	return do_bytes(c, f, op, flags);
+}
+
+/* Whoever gets it holds a lock meanwhile that all clients of the writer want. */
+static int change_locked(
+	struct client *c, uint64_t inode, struct vfs_file *f, const struct op *op, unsigned flags)
+{
+	struct vfs_lock lock = {.type = VFS_LOCK_WRITE, .owner = c->number + 1, .flock = true};
+	struct vfs_file *top;
+	bool locked;
+	int r = vfs_open(c->v, &root_cred, VFS_ROOT, O_RDONLY | O_DIRECTORY, &top);
+
+	if (r < 0)
+		return r;
+	locked = vfs_setlk(c->v, top, &lock, 0) == 0; /* released with the directory */
+	r = change_open(c, inode, f, op, flags);
+	if (locked && vfs_getlk(c->v, top, &lock) == 0 && lock.type != VFS_UNLOCK)
+		sim_fail("two clients hold an exclusive lock");
+	vfs_release(c->v, top);
+	return r;
+}
+
 static int do_change(struct client *c, unsigned domain, const struct op *op, unsigned flags)
 {
-	struct vfs_lock lock = {.type = VFS_LOCK_WRITE, .end = UINT64_MAX, .owner = c->number + 1};
-	struct vfs_attr a = {.size = op->offset};
 	struct vfs_file *f;
 	uint64_t inode;
-	bool locked;
 	int r = find_node(c->v, domain, op->path, &inode);
 
 	if (r == 0)
 		r = vfs_open(c->v, &root_cred, inode, O_RDWR, &f);
 	if (r < 0)
 		return r;
-	locked = vfs_setlk(c->v, f, &lock, 0) == 0; /* released with the file */
-	if (op->kind == OP_TRUNCATE)
-		r = vfs_setattr(c->v, &root_cred, inode, f, VFS_SET_SIZE, &a, &a);
-	else if (op->kind == OP_PUNCH)
-		r = vfs_fallocate(c->v, &root_cred, f, VFS_FALLOC_PUNCH | VFS_FALLOC_KEEP_SIZE,
-			op->offset, op->len);
-	else if (op->kind == OP_ALLOCATE)
-		r = vfs_fallocate(c->v, &root_cred, f, 0, op->offset, op->len);
-	else
-		r = do_bytes(c, f, op, flags);
-	if (locked && vfs_getlk(c->v, f, &lock) == 0 && lock.type != VFS_UNLOCK)
-		sim_fail("two clients hold an exclusive lock");
+	r = change_locked(c, inode, f, op, flags);
 	vfs_release(c->v, f);
 	return r;
 }
