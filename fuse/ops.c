@@ -269,6 +269,7 @@ void ops_handle(void *arg, struct loop_request *r)
 	c.arg_len = r->in_len - sizeof c.header;
 	c.cred = (struct vfs_cred){.uid = c.header.uid,
 		.gid = c.header.gid,
+		.checked = true, /* mount.c asks for default_permissions */
 		.pid = c.header.pid,
 		.partial = true,
 		.keeps = true};

@@ -7,11 +7,15 @@
 
 void req_opendir(struct call *c)
 {
+	struct fuse_open_in in;
 	struct vfs_file *f;
 	int r;
 
-	TRY_WITH_GROUPS(
-		c, r, vfs_open(c->vfs, &c->cred, c->header.nodeid, O_RDONLY | O_DIRECTORY, &f));
+	if (!call_args(c, &in, sizeof in))
+		return;
+	TRY_WITH_GROUPS(c, r,
+		vfs_open(c->vfs, &c->cred, c->header.nodeid,
+			O_RDONLY | O_DIRECTORY | ((int)in.flags & O_NOATIME), &f));
 	if (r == 0)
 		reply_open(c, f, O_RDONLY);
 	else

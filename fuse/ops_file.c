@@ -13,6 +13,7 @@ void req_open(struct call *c)
 
 	if (!call_args(c, &in, sizeof in))
 		return;
+	c->cred.kills_setid = in.open_flags & FUSE_OPEN_KILL_SUIDGID;
 	TRY_WITH_GROUPS(
 		c, r, vfs_open(c->vfs, &c->cred, c->header.nodeid, open_flags(c, in.flags), &f));
 	if (r == 0)

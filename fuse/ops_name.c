@@ -176,8 +176,7 @@ void req_rename2(struct call *c)
 {
 	struct fuse_rename2_in in;
 
-	/* RENAME_NOREPLACE and RENAME_EXCHANGE have the values of VFS_RENAME_*; RENAME_WHITEOUT is
-	 * refused by vfs. */
+	/* RENAME_* have the values of VFS_RENAME_*. */
 	if (call_args(c, &in, sizeof in))
 		rename_names(c, sizeof in, in.newdir, in.flags);
 }
@@ -206,6 +205,7 @@ void req_create(struct call *c)
 	if (!call_args(c, &in, sizeof in) || !call_string(c, &at, &name))
 		return;
 	c->cred.umask = in.umask;
+	c->cred.kills_setid = in.open_flags & FUSE_OPEN_KILL_SUIDGID;
 	TRY_WITH_GROUPS(c, r,
 		vfs_create(c->vfs, &c->cred, c->header.nodeid, name, in.mode & 07777,
 			open_flags(c, in.flags), &a, &f, NULL));

@@ -137,7 +137,7 @@ static void apply_owner(struct inode *i, const struct change *ch)
 			  (perm_chmod_mode(ch->cred, i->gid, ch->in->mode) & 07777);
 		inode_acl_chmod(i);
 	}
-	if ((ch->set & VFS_SET_KILL_PRIV) && S_ISREG(i->mode))
+	if ((ch->set & VFS_SET_KILL_PRIV) && !S_ISDIR(i->mode))
 		inode_kill_setid(i, ch->cred);
 }
 
@@ -171,7 +171,7 @@ static void apply_change(struct op *op, struct inode *i, struct change *ch)
 	if (ch->set & VFS_SET_SIZE) {
 		truncate_apply(op, i, ch->in->size, TAKE(ch->reserve));
 		i->mtime = op->now;
-		if (ch->cred->uid != 0)
+		if (perm_kills_setid(ch->cred, false))
 			inode_kill_setid(i, ch->cred);
 	}
 	apply_times(op, i, ch);

@@ -77,7 +77,7 @@ static int open_truncated(const struct vfs_cred *c, struct inode *i, struct vfs_
 		op_lock(&op);
 		r = may_open(c, i, f->flags);
 	}
-	if (r == 0 && c->uid != 0)
+	if (r == 0 && perm_kills_setid(c, c->kills_setid))
 		r = knows_setid(c, i);
 	if (r == 0)
 		r = op_join(&op, xattr_capability_records(i), xattr_capability_bytes(i));
@@ -85,7 +85,7 @@ static int open_truncated(const struct vfs_cred *c, struct inode *i, struct vfs_
 		truncate_apply(&op, i, 0, TAKE(reserve));
 		xattr_drop_capability(&op, i);
 		op_touch(&op, i, true);
-		if (c->uid != 0)
+		if (perm_kills_setid(c, c->kills_setid))
 			inode_kill_setid(i, c);
 		handle_install(f, i);
 	}
@@ -187,7 +187,7 @@ struct writing {
 static bool kills_setid(const struct writing *w)
 {
 	return (w->flags & VFS_WRITE_KILL_PRIV) ||
-	       (!(w->flags & VFS_WRITE_CACHED) && w->cred->uid != 0);
+	       (!(w->flags & VFS_WRITE_CACHED) && perm_kills_setid(w->cred, false));
 }
 
 static int may_write(const struct inode *i, const struct writing *w)

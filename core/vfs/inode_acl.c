@@ -61,7 +61,7 @@ static int may_set(const struct inode *i, const struct acl_change *ch)
 static void apply_mode(struct inode *i, const struct acl_change *ch)
 {
 	i->mode = acl_mode(buf_slice(&ch->acl), i->mode);
-	if (ch->kill_sgid || (ch->cred->uid != 0 && !perm_in_group(ch->cred, i->gid)))
+	if (ch->kill_sgid || (!perm_is_trusted(ch->cred) && !perm_in_group(ch->cred, i->gid)))
 		i->mode &= ~(uint32_t)S_ISGID;
 }
 

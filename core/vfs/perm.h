@@ -11,6 +11,8 @@ struct perm_node {
 	struct slice acl; /* the access ACL, extended; empty = none */
 };
 
+/* Whether nothing that belongs to others is in the caller's way: root, or it was checked. */
+bool perm_is_trusted(const struct vfs_cred *c);
 bool perm_in_group(const struct vfs_cred *c, uint32_t gid);
 /* `mask` of R_OK, W_OK, X_OK. 0, -EACCES. Root may everything but run a file that nobody may run.
  */
@@ -34,6 +36,8 @@ uint32_t perm_new_gid(const struct vfs_cred *c, const struct perm_node *dir);
 uint32_t perm_new_mode(const struct vfs_cred *c, const struct perm_node *dir, uint32_t mode);
 /* Before that: 0, or -EPERM where it depends on groups that are not known. */
 int perm_knows_new_mode(const struct vfs_cred *c, const struct perm_node *dir, uint32_t mode);
+/* Whether a change of a file's bytes by `c` clears set-id bits; `asked`: the request says so. */
+bool perm_kills_setid(const struct vfs_cred *c, bool asked);
 /* The mode after a write or a change of owner by somebody who may not keep set-id bits. Without
  * group execution set-gid (which once meant mandatory locking) goes only if the group is not the
  * caller's. */

@@ -96,7 +96,7 @@ static void apply(struct op *op, struct inode *i, struct allocation *a)
 	i->size = after;
 	xattr_drop_capability(op, i);
 	op_touch(op, i, true);
-	if (a->cred->uid != 0)
+	if (a->cred->uid != 0) /* no request says that they go */
 		inode_kill_setid(i, a->cred);
 }
 

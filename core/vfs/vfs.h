@@ -7,8 +7,8 @@
  * and, for a process that is attached to the writer, a 9P client.
  *
  * Semantics are POSIX as ext4 has them. Permissions are checked here with the credentials given
- * (the FUSE front end lets the kernel check as well: default_permissions; root is uid 0).
- * Names: 1..255 bytes without '/' and NUL, not "." or
+ * (the kernel does it for the FUSE front end: default_permissions, vfs_cred.checked; root is uid
+ * 0). Names: 1..255 bytes without '/' and NUL, not "." or
  * ".."; -EINVAL, -ENAMETOOLONG. Symlink targets: 1..4095 bytes. Times are given and kept in full
  * nanoseconds, seconds are signed 64 bit.
  *
@@ -41,6 +41,11 @@ struct vfs_file; /* an open file or directory */
 /* Who asks. Plain data, borrowed for the call. */
 struct vfs_cred {
 	uint32_t uid, gid;
+	/* Whoever asks for the caller has checked permissions, capabilities included: only what a
+	 * file's flags and kind forbid is refused, and set-id bits stay unless a request says that
+	 * they go. */
+	bool checked;
+	bool kills_setid; /* with `checked`: O_TRUNC clears set-id bits */
 	uint32_t pid;	  /* 0 = unknown; for locks */
 	uint32_t ngroups; /* supplementary groups */
 	const uint32_t *groups;
@@ -85,6 +90,7 @@ enum vfs_set {
 
 #define VFS_RENAME_NOREPLACE 1u
 #define VFS_RENAME_EXCHANGE 2u
+#define VFS_RENAME_WHITEOUT 4u /* a character device 0:0 takes the old name: for overlayfs */
 
 #define VFS_WRITE_APPEND 1u    /* at the end of the file, atomically; offset is ignored */
 #define VFS_WRITE_SYNC 2u      /* durable, data and all metadata, before it returns (O_SYNC, FUA) */
@@ -116,8 +122,8 @@ enum vfs_set {
 
 struct vfs_statfs {
 	uint64_t total_bytes, free_bytes,
-		available_bytes; /* of the quota, or of 2^60 bytes without one */
-	uint64_t inodes, free_inodes;
+		available_bytes;      /* of the quota, or of 2^60 bytes without one */
+	uint64_t inodes, free_inodes; /* in use, and how many more there can be */
 	uint32_t name_max, block_size;
 };
 

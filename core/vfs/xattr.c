@@ -159,7 +159,7 @@ static int may_read(const struct inode *i, const struct vfs_cred *c, enum xattr_
 	case XATTR_DEFAULT_ACL:
 		return 0;
 	case XATTR_TRUSTED:
-		return c->uid == 0 ? 0 : -ENODATA;
+		return perm_is_trusted(c) ? 0 : -ENODATA;
 	case XATTR_USER:
 		if (!S_ISREG(i->mode) && !S_ISDIR(i->mode))
 			return -ENODATA;
@@ -196,7 +196,7 @@ static int may_write(const struct inode *i, const struct vfs_cred *c, enum xattr
 	switch (class) {
 	case XATTR_SECURITY:
 	case XATTR_TRUSTED:
-		return c->uid == 0 ? 0 : -EPERM;
+		return perm_is_trusted(c) ? 0 : -EPERM;
 	case XATTR_USER:
 		return may_write_user(i, c);
 	case XATTR_OTHER:

@@ -135,6 +135,30 @@ START_TEST(test_unknown_groups)
 }
 END_TEST
 
+/* Somebody else has looked at permissions: what is left is what flags forbid. */
+START_TEST(test_checked)
+{
+	const struct vfs_cred c = {.uid = 100, .gid = 100, .checked = true};
+	const struct perm_node dir = {DIR(01000), 1, 1, 0, {0}}, file = {REG(0), 1, 1, 0, {0}},
+			       foreign = {REG(04755), 1, 1, 0, {0}},
+			       frozen = {REG(0777), 100, 100, INODE_FLAG_IMMUTABLE, {0}};
+	const struct vfs_attr in = {.uid = 5, .mode = 02755};
+
+	ck_assert_int_eq(perm_check(&c, &file, R_OK | W_OK | X_OK), 0);
+	ck_assert_int_eq(perm_remove(&c, &dir, &file), 0);
+	ck_assert_int_eq(perm_remove(&c, &dir, &frozen), -EPERM);
+	ck_assert_int_eq(perm_setattr(&c, &file, VFS_SET_UID | VFS_SET_SIZE, &in, false), 0);
+	ck_assert_int_eq(perm_setattr(&c, &frozen, VFS_SET_UID, &in, false), -EPERM);
+	ck_assert_int_eq(perm_setattr(&c, &foreign, VFS_SET_CHOWN, &in, false), -EPERM);
+	ck_assert_int_eq(perm_setattr(&c, &file, VFS_SET_CHOWN, &in, false), 0);
+	ck_assert_uint_eq(perm_chmod_mode(&c, 9, REG(02755)), REG(02755));
+	ck_assert(!perm_kills_setid(&c, false));
+	ck_assert(perm_kills_setid(&c, true));
+	ck_assert(perm_kills_setid(&ann, false));
+	ck_assert(!perm_kills_setid(&root, false));
+}
+END_TEST
+
 START_TEST(test_kill_setid)
 {
 	static const struct {
@@ -249,6 +273,7 @@ int main(void)
 	tcase_add_test(t, test_new);
 	tcase_add_test(t, test_unknown_groups);
 	tcase_add_test(t, test_kill_setid);
+	tcase_add_test(t, test_checked);
 	tcase_add_test(t, test_owner);
 	suite_add_tcase(s, t);
 	srunner_run_all(sr, CK_NORMAL);
