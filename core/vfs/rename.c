@@ -25,6 +25,7 @@ struct move {
 	struct slice from_name, to_name;
 	struct inode *from, *to;      /* directories; the same when it stays in one */
 	struct inode *child, *target; /* target NULL: nothing is there */
+	struct inode *whiteout; /* takes the place of the child, or NULL; see insert_whiteout */
 	struct dir_slot from_slot, to_slot;
 	struct data_reserve *reserve; /* for the target */
 	uint64_t empty_version;	      /* of a target directory */
@@ -224,12 +225,44 @@ static void adopt(struct inode *child, struct inode *from, struct inode *to)
 	child->parent = to->number;
 }
 
+/* Gives the whiteout its number: from here on it belongs to the table, and nothing is tried again.
+ */
+static int insert_whiteout(struct op *op, struct move *m)
+{
+	struct perm_node n = inode_perm(m->from);
+	struct inode *i = m->whiteout;
+	uint64_t number;
+	int r;
+
+	i->nlink = 1;
+	i->uid = m->cred->uid;
+	i->gid = perm_new_gid(m->cred, &n);
+	r = alloc_take(&op->engine->alloc, &m->from->run, &number);
+	if (r == 0)
+		r = inode_insert(i, number);
+	if (r == 0)
+		op->fresh = i;
+	return r;
+}
+
+static void apply_whiteout(struct op *op, struct move *m)
+{
+	struct inode *i = m->whiteout;
+
+	i->atime = i->mtime = i->ctime = i->btime = op->now;
+	op_put_entry(op, m->from, m->from_slot.cookie, m->from_name, i);
+	group_usage_add(op->group, 0, 1);
+	atomic_fetch_add_explicit(&op->engine->quota.used_inodes, 1, memory_order_relaxed);
+}
+
 static void apply_move(struct op *op, struct move *m)
 {
 	op_put_entry(op, m->to, m->to_slot.cookie, m->to_name, m->child);
 	if (exchanges(m)) {
 		op_put_entry(op, m->from, m->from_slot.cookie, m->from_name, m->target);
 		adopt(m->target, m->to, m->from);
+	} else if (m->whiteout) {
+		apply_whiteout(op, m);
 	} else {
 		op_delete_entry(op, m->from, m->from_slot.cookie, m->from_name);
 	}
@@ -269,6 +302,8 @@ static int attempt_move(struct op *op, struct move *m)
 		records += xattr_all_records(m->target);
 		bytes += xattr_all_bytes(m->target);
 	}
+	if (r == 0 && m->whiteout)
+		r = insert_whiteout(op, m);
 	if (r == 0)
 		r = op_join(op, records, bytes);
 	if (r == 0)
@@ -307,9 +342,13 @@ static int rename_in(struct vfs_engine *e, struct move *m)
 	int r = op_begin(&op, e);
 
 	op.keeps = m->cred->keeps;
+	if (r == 0 && (m->flags & VFS_RENAME_WHITEOUT)) {
+		m->whiteout = inode_new(e, S_IFCHR);
+		r = m->whiteout ? 0 : -ENOMEM;
+	}
 	for (unsigned n = 0; r == 0; n++) {
 		r = attempt(&op, m);
-		if (r != -EAGAIN)
+		if (r != -EAGAIN || op.fresh)
 			break;
 		op_unlock(&op);
 		if (!m->rename_locked || n > 0)
@@ -322,6 +361,10 @@ static int rename_in(struct vfs_engine *e, struct move *m)
 	inode_unref(m->child);
 	inode_unref(m->target);
 	data_reserve_free(m->reserve);
+	if (m->whiteout && m->whiteout->number)
+		inode_unref(m->whiteout);
+	else
+		inode_free(m->whiteout);
 	return r;
 }
 

@@ -126,8 +126,8 @@ int vfs_rename(struct vfs *v, const struct vfs_cred *c, uint64_t dir, struct sli
 		r = check_name(to_name);
 	if (r < 0)
 		return r;
-	if ((flags & ~(VFS_RENAME_NOREPLACE | VFS_RENAME_EXCHANGE)) ||
-		flags == (VFS_RENAME_NOREPLACE | VFS_RENAME_EXCHANGE))
+	if ((flags & ~(VFS_RENAME_NOREPLACE | VFS_RENAME_EXCHANGE | VFS_RENAME_WHITEOUT)) ||
+		((flags & VFS_RENAME_EXCHANGE) && flags != VFS_RENAME_EXCHANGE))
 		return -EINVAL;
 	return CALL(v, rename, c, dir, name, to_dir, to_name, flags);
 }

@@ -131,6 +131,8 @@ static void op_create(struct player *p)
 		want = -EISDIR;
 	else if (e && S_ISLNK(e->node->mode))
 		want = -ELOOP;
+	else if (e && S_ISCHR(e->node->mode))
+		want = -ENXIO;
 	r = vfs_create(
 		p->v->vfs, &test_root, at.dir, SLICE_STR(at.name), 0640, O_RDWR, &a, &f, &created);
 	if (!same(p, "create", r, want) || r < 0)
@@ -305,11 +307,12 @@ static void op_link(struct player *p)
 
 static void op_rename(struct player *p)
 {
-	static const unsigned kinds[] = {0, 0, VFS_RENAME_NOREPLACE, VFS_RENAME_EXCHANGE};
+	static const unsigned kinds[] = {
+		0, 0, VFS_RENAME_NOREPLACE, VFS_RENAME_EXCHANGE, VFS_RENAME_WHITEOUT};
 	struct place from = choose(p), to = choose(p);
 	struct model_entry *e = model_find(from.model, from.name),
 			   *t = model_find(to.model, to.name);
-	unsigned flags = kinds[rng_below(&p->rng, 4)];
+	unsigned flags = kinds[rng_below(&p->rng, 5)];
 	int real;
 
 	if (p->stopped)
@@ -393,6 +396,9 @@ static void describe_entry(struct player *p, struct vfs *v, uint64_t dir, const 
 		ck_assert_int_eq(vfs_readlink(v, &test_root, a.inode, &target), 0);
 		model_line(out, below, a.mode, a.nlink, buf_slice(&target));
 		buf_done(&target);
+	} else if (S_ISCHR(a.mode)) { /* a whiteout */
+		ck_assert_uint_eq(a.rdev, 0);
+		model_line(out, below, a.mode, a.nlink, (struct slice){0});
 	} else {
 		int64_t n;
 

@@ -175,6 +175,10 @@ int model_rename(struct model_node *from, const char *name, struct model_node *t
 	}
 	n->nlink--;
 	take_out(from, model_find(from, name));
+	if (flags & VFS_RENAME_WHITEOUT) {
+		r = model_add(from, name, model_new(S_IFCHR));
+		ck_assert_int_eq(r, 0);
+	}
 	if (old)
 		drop(old);
 	return 0;
