@@ -1,9 +1,18 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * fsx FILE [SEED [OPERATIONS [BYTES]]]: random operations on one file, each checked against a copy
- * in memory. Reads go through the page cache, past it, through a mapping and after the kernel has
- * dropped its pages, so that the answers come from the daemon. A failure prints the seed, the
- * operation and the last ones before it.
+ * fsx [-s SEED] [-n OPERATIONS] [-l BYTES] [-p PROCESSES] [-o NAME,...] [-x NAME,...] FILE
+ *
+ * Random operations on one file, each checked against a copy in memory. Reads go through the page
+ * cache, past it, through a mapping and after the kernel has dropped its pages, so that the answers
+ * come from the daemon. A failure prints the seed, the operation and the last ones before it.
+ *
+ * -p: so many processes share the file; each has BYTES of it for itself, side by side, and leaves
+ *     the file's size alone
+ * -o, -x: only these operations, or all but these: the names of the table below, and "direct" for
+ *     the reads and writes that go past the page cache
+ *
+ * To add an operation: write do_x(), which changes the model as the file, and add it to the table
+ * with how often it is drawn and what it needs.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -16,18 +25,25 @@
 #include <sys/mman.h>
 #include <sys/random.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #define SIZE_DEFAULT (1u << 20)
 #define HISTORY 24
+#define PROCESSES_MAX 16
+#define PAGE 4096u
 
 struct fsx {
 	const char *path;
 	uint64_t seed, state, operations, number;
-	size_t max, size;	 /* of the file */
+	size_t max, size; /* of the file, or of the part that is ours */
+	size_t base;	  /* where that begins */
+	unsigned processes, self;
+	bool shared; /* with others: its size is not ours to change */
+	bool no_direct;
 	uint8_t *model, *buffer; /* max bytes each; the model beyond `size` is zero */
 	int fd, direct;
-	char history[HISTORY][96];
+	char history[HISTORY][160];
 };
 
 static struct fsx x;
@@ -36,8 +52,8 @@ static void fail(const char *what) __attribute__((noreturn));
 
 static void fail(const char *what)
 {
-	fprintf(stderr, "fsx: %s at operation %" PRIu64 " (seed %" PRIu64 ", %s)\n", what, x.number,
-		x.seed, errno ? strerror(errno) : "no errno");
+	fprintf(stderr, "fsx: %s at operation %" PRIu64 " of process %u (seed %" PRIu64 ", %s)\n",
+		what, x.number, x.self, x.seed, errno ? strerror(errno) : "no errno");
 	for (uint64_t i = x.number < HISTORY ? 0 : x.number - HISTORY + 1; i <= x.number; i++)
 		fprintf(stderr, "  %s\n", x.history[i % HISTORY]);
 	exit(1);
@@ -107,10 +123,16 @@ static void compare(const char *how, size_t at, size_t len, const uint8_t *got)
 	fail("wrong data");
 }
 
+static bool direct(unsigned one_in)
+{
+	return !x.no_direct && below(one_in) == 0;
+}
+
 static void read_with(int fd, const char *how, size_t at, size_t len)
 {
 	size_t wanted = at >= x.size ? 0 : len < x.size - at ? len : x.size - at;
-	ssize_t n = pread(fd, x.buffer, len, (off_t)at);
+	/* Behind our part there is somebody else's. */
+	ssize_t n = pread(fd, x.buffer, x.shared ? wanted : len, (off_t)(x.base + at));
 
 	if (n < 0 || (size_t)n != wanted)
 		fail("a read gives the wrong count");
@@ -126,14 +148,14 @@ static void drop_pages(void)
 static void do_read(void)
 {
 	size_t at = some_offset(x.size), len = some_length();
-	bool direct = below(3) == 0;
+	bool past = direct(3);
 
-	note(direct ? "direct read" : "read", at, len);
-	if (!direct && below(2))
+	note(past ? "direct read" : "read", at, len);
+	if (!past && below(2))
 		drop_pages();
 	if (len > x.max)
 		len = x.max;
-	read_with(direct ? x.direct : x.fd, direct ? "direct read" : "read", at, len);
+	read_with(past ? x.direct : x.fd, past ? "direct read" : "read", at, len);
 }
 
 static void fill(uint8_t *p, size_t len)
@@ -158,6 +180,15 @@ static void fill(uint8_t *p, size_t len)
 	}
 }
 
+/* What is changed lies within the largest size. */
+static void fit(size_t *at, size_t *len)
+{
+	if (*at >= x.max)
+		*at = x.max - 1;
+	if (*len > x.max - *at)
+		*len = x.max - *at;
+}
+
 static void grow_to(size_t size)
 {
 	if (size > x.size)
@@ -167,16 +198,31 @@ static void grow_to(size_t size)
 static void do_write(void)
 {
 	size_t at = some_offset(below(8) ? x.size : x.max - 1), len = some_length();
-	bool direct = below(4) == 0;
+	bool past = direct(4);
 
-	if (at >= x.max)
-		at = x.max - 1;
-	if (len > x.max - at)
-		len = x.max - at;
-	note(direct ? "direct write" : "write", at, len);
+	fit(&at, &len);
+	note(past ? "direct write" : "write", at, len);
 	fill(x.buffer, len);
-	if (pwrite(direct ? x.direct : x.fd, x.buffer, len, (off_t)at) != (ssize_t)len)
+	if (pwrite(past ? x.direct : x.fd, x.buffer, len, (off_t)(x.base + at)) != (ssize_t)len)
 		fail("write");
+	memcpy(x.model + at, x.buffer, len);
+	grow_to(at + len);
+}
+
+/* At the end, with a descriptor of its own. */
+static void do_append(void)
+{
+	size_t at = x.size, len = some_length();
+	int fd;
+
+	if (at == x.max)
+		return;
+	fit(&at, &len);
+	note("append", at, len);
+	fill(x.buffer, len);
+	fd = open(x.path, O_WRONLY | O_APPEND | (below(8) ? 0 : O_DSYNC));
+	if (fd < 0 || write(fd, x.buffer, len) != (ssize_t)len || close(fd) < 0)
+		fail("append");
 	memcpy(x.model + at, x.buffer, len);
 	grow_to(at + len);
 }
@@ -193,64 +239,74 @@ static void do_truncate(void)
 	x.size = size;
 }
 
-static void do_punch(void)
+static void allocate(const char *name, int mode, bool clears)
 {
 	size_t at = some_offset(x.size), len = some_length();
-	bool keep = below(2);
-	int mode = keep ? FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE : FALLOC_FL_ZERO_RANGE;
 
-	if (at >= x.max)
-		at = x.max - 1;
-	if (len > x.max - at)
-		len = x.max - at;
-	note(keep ? "punch" : "zero range", at, len);
-	if (fallocate(x.fd, mode, (off_t)at, (off_t)len) < 0)
+	fit(&at, &len);
+	note(name, at, len);
+	if (fallocate(x.fd, mode, (off_t)(x.base + at), (off_t)len) < 0)
 		fail("fallocate");
-	if (at < x.size)
+	if (clears && at < x.size)
 		memset(x.model + at, 0, len < x.size - at ? len : x.size - at);
-	if (!keep)
+	if (!(mode & FALLOC_FL_KEEP_SIZE))
 		grow_to(at + len);
+}
+
+static int maybe_keep(void)
+{
+	return below(2) ? FALLOC_FL_KEEP_SIZE : 0;
+}
+
+static void do_punch(void)
+{
+	allocate("punch", FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, true);
+}
+
+static void do_zero(void)
+{
+	int keep = maybe_keep();
+
+	allocate(keep ? "zero range, size kept" : "zero range", FALLOC_FL_ZERO_RANGE | keep, true);
 }
 
 static void do_allocate(void)
 {
-	size_t at = some_offset(x.size), len = some_length();
-	bool keep = below(2);
+	int keep = maybe_keep();
 
-	if (at >= x.max)
-		at = x.max - 1;
-	if (len > x.max - at)
-		len = x.max - at;
-	note(keep ? "allocate, size kept" : "allocate", at, len);
-	if (fallocate(x.fd, keep ? FALLOC_FL_KEEP_SIZE : 0, (off_t)at, (off_t)len) < 0)
-		fail("fallocate");
-	if (!keep)
-		grow_to(at + len);
+	allocate(keep ? "allocate, size kept" : "allocate", keep, false);
 }
 
+static void change_mapped(uint8_t *p, size_t at, size_t len, bool private)
+{
+	fill(x.buffer, len);
+	memcpy(p, x.buffer, len);
+	if (!private)
+		memcpy(x.model + at, x.buffer, len);
+}
+
+/* Written back at once, or when the kernel likes: what follows must see it in either case. */
 static void do_map(void)
 {
-	bool writing = below(2);
+	bool writing = below(2), private = below(6) == 0;
 
 	if (x.size == 0)
 		return;
 	size_t at = below(x.size), len = 1 + below(x.size - at);
+	size_t start = (x.base + at) & ~(size_t)(PAGE - 1), skip = x.base + at - start;
 
-	note(writing ? "mapped write" : "mapped read", at, len);
-	uint8_t *p = mmap(
-		NULL, x.size, writing ? PROT_READ | PROT_WRITE : PROT_READ, MAP_SHARED, x.fd, 0);
+	note(!writing ? "mapped read" : private ? "private mapped write" : "mapped write", at, len);
+	uint8_t *p = mmap(NULL, skip + len, PROT_READ | (writing ? PROT_WRITE : 0),
+		private ? MAP_PRIVATE : MAP_SHARED, x.fd, (off_t)start);
 
 	if (p == MAP_FAILED)
 		fail("mmap");
-	compare("mapped read", at, len, p + at);
-	if (writing) {
-		fill(x.buffer, len);
-		memcpy(p + at, x.buffer, len);
-		memcpy(x.model + at, x.buffer, len);
-		if (msync(p, x.size, MS_SYNC) < 0)
-			fail("msync");
-	}
-	if (munmap(p, x.size) < 0)
+	compare("mapped read", at, len, p + skip);
+	if (writing)
+		change_mapped(p + skip, at, len, private);
+	if (writing && !private && below(2) && msync(p, skip + len, MS_SYNC) < 0)
+		fail("msync");
+	if (munmap(p, skip + len) < 0)
 		fail("munmap");
 }
 
@@ -259,7 +315,7 @@ static void reopen(int flags)
 	if (x.fd >= 0 && (close(x.fd) < 0 || close(x.direct) < 0))
 		fail("close");
 	x.fd = open(x.path, O_RDWR | flags, 0644);
-	x.direct = open(x.path, O_RDWR | O_DIRECT);
+	x.direct = open(x.path, O_RDWR | (x.no_direct ? 0 : O_DIRECT));
 	if (x.fd < 0 || x.direct < 0)
 		fail("open");
 }
@@ -305,52 +361,189 @@ static void check_all(void)
 	struct stat st;
 
 	note("check", 0, x.size);
-	if (fstat(x.fd, &st) < 0 || (size_t)st.st_size != x.size)
+	if (fstat(x.fd, &st) < 0 || (!x.shared && (size_t)st.st_size != x.size))
 		fail("the size is wrong");
 	drop_pages();
 	read_with(x.fd, "check", 0, x.max);
-	read_with(x.direct, "direct check", 0, x.max);
+	if (!x.no_direct)
+		read_with(x.direct, "direct check", 0, x.max);
 }
+
+#define RESIZES 1u /* not in a file that is shared */
+
+static struct operation {
+	const char *name;
+	void (*run)(void);
+	unsigned weight; /* 0: left out */
+	unsigned needs;
+} operations[] = {
+	{"read", do_read, 9, 0},
+	{"write", do_write, 9, 0},
+	{"append", do_append, 1, RESIZES},
+	{"truncate", do_truncate, 3, RESIZES},
+	{"punch", do_punch, 2, 0},
+	{"zero", do_zero, 2, 0},
+	{"allocate", do_allocate, 3, 0},
+	{"map", do_map, 3, 0},
+	{"seek", do_seek, 3, RESIZES},
+	{"fsync", do_sync, 1, 0}, /* rare, for they cost much */
+	{"reopen", do_reopen, 1, 0},
+};
+#define OPERATIONS (sizeof operations / sizeof *operations)
 
 static void step(void)
 {
-	static void (*const table[])(void) = {do_read, do_read, do_read, do_write, do_write,
-		do_write, do_truncate, do_punch, do_allocate, do_map, do_seek, do_sync, do_reopen};
-	size_t count = sizeof table / sizeof *table;
-	size_t i = below(count);
+	unsigned total = 0, i = 0;
 
-	/* Rare, for they cost much. */
-	if (i >= count - 2 && below(3))
-		i = 0;
-	table[i]();
+	for (size_t k = 0; k < OPERATIONS; k++)
+		total += operations[k].weight;
+
+	size_t drawn = below(total);
+
+	while (drawn >= operations[i].weight)
+		drawn -= operations[i++].weight;
+	operations[i].run();
 	if (x.number % 250 == 249)
 		check_all();
 }
 
-int main(int argc, char **argv)
+static void usage(void) __attribute__((noreturn));
+
+static void usage(void)
 {
-	if (argc < 2 || argc > 5) {
-		fputs("usage: fsx FILE [SEED [OPERATIONS [BYTES]]]\n", stderr);
-		return 2;
-	}
-	x.path = argv[1];
-	if (getrandom(&x.seed, sizeof x.seed, 0) != sizeof x.seed)
-		return 1;
-	x.seed = argc > 2 ? strtoull(argv[2], NULL, 0) : x.seed % 1000000;
-	x.operations = argc > 3 ? strtoull(argv[3], NULL, 0) : 5000;
-	x.max = argc > 4 ? strtoull(argv[4], NULL, 0) : SIZE_DEFAULT;
-	x.state = x.seed;
+	fputs("usage: fsx [-s SEED] [-n OPERATIONS] [-l BYTES] [-p PROCESSES] [-o NAME,...] "
+	      "[-x NAME,...] FILE\n",
+		stderr);
+	exit(2);
+}
+
+static bool is_named(const char *list, const char *name)
+{
+	size_t len = strlen(name);
+
+	for (const char *p = list; (p = strstr(p, name)); p += len)
+		if ((p == list || p[-1] == ',') && (p[len] == ',' || !p[len]))
+			return true;
+	return false;
+}
+
+/* Sets the weight of what the list names (or does not name) to nothing. */
+static void leave_out(const char *list, bool named)
+{
+	for (size_t i = 0; i < OPERATIONS; i++)
+		if (is_named(list, operations[i].name) == named)
+			operations[i].weight = 0;
+	if (is_named(list, "direct") == named)
+		x.no_direct = true;
+}
+
+static void parse(int argc, char **argv)
+{
+	int c;
+
+	while ((c = getopt(argc, argv, "s:n:l:p:o:x:")) != -1)
+		switch (c) {
+		case 's':
+			x.seed = strtoull(optarg, NULL, 0);
+			break;
+		case 'n':
+			x.operations = strtoull(optarg, NULL, 0);
+			break;
+		case 'l':
+			x.max = strtoull(optarg, NULL, 0);
+			break;
+		case 'p':
+			x.processes = (unsigned)strtoul(optarg, NULL, 0);
+			break;
+		case 'o':
+		case 'x':
+			leave_out(optarg, c == 'x');
+			break;
+		default:
+			usage();
+		}
+	if (optind != argc - 1 || x.max == 0 || x.processes == 0 || x.processes > PROCESSES_MAX)
+		usage();
+	x.path = argv[optind];
+	x.shared = x.processes > 1;
+	for (size_t i = 0; i < OPERATIONS && x.shared; i++)
+		if (operations[i].needs & RESIZES)
+			operations[i].weight = 0;
+}
+
+static void prepare(void)
+{
+	x.state = x.seed + x.self * 1000003;
 	x.fd = -1;
 	x.model = calloc(1, x.max);
-	x.buffer = aligned_alloc(4096, (x.max + 4095) & ~(size_t)4095);
+	x.buffer = aligned_alloc(PAGE, (x.max + PAGE - 1) & ~(size_t)(PAGE - 1));
 	if (!x.model || !x.buffer)
-		return 1;
-	printf("fsx seed %" PRIu64 "\n", x.seed);
-	reopen(O_CREAT | O_TRUNC);
+		exit(1);
+	reopen(x.shared ? 0 : O_CREAT | O_TRUNC);
+}
+
+static void run(void)
+{
+	prepare();
 	for (x.number = 0; x.number < x.operations; x.number++)
 		step();
 	check_all();
+	if (fsync(x.fd) < 0)
+		fail("fsync");
 	free(x.model);
 	free(x.buffer);
+}
+
+/*
+ * Whether parts may begin in the middle of a page. Not when mappings change pages: the kernel
+ * writes such a page back whole when it likes, also while the file system is just clearing a
+ * neighbour's bytes of it, which then come back (FUSE holds no lock over both).
+ */
+static bool may_share_pages(void)
+{
+	for (size_t i = 0; i < OPERATIONS; i++)
+		if (operations[i].run == do_map && operations[i].weight)
+			return false;
+	return x.no_direct;
+}
+
+static int run_together(void)
+{
+	pid_t children[PROCESSES_MAX];
+	int fd = open(x.path, O_RDWR | O_CREAT | O_TRUNC, 0644), status, failed = 0;
+
+	if (!may_share_pages())
+		x.max = (x.max + PAGE - 1) & ~(size_t)(PAGE - 1);
+	if (fd < 0 || ftruncate(fd, (off_t)(x.max * x.processes)) < 0 || close(fd) < 0)
+		fail("the file cannot be made");
+	x.size = x.max;
+	fflush(NULL);
+	for (x.self = 0; x.self < x.processes; x.self++) {
+		children[x.self] = fork();
+		if (children[x.self] == 0) {
+			x.base = x.self * x.max;
+			run();
+			exit(0);
+		}
+	}
+	for (unsigned i = 0; i < x.processes; i++)
+		if (children[i] < 0 || waitpid(children[i], &status, 0) < 0 || status != 0)
+			failed = 1;
+	return failed;
+}
+
+int main(int argc, char **argv)
+{
+	x.operations = 5000;
+	x.max = SIZE_DEFAULT;
+	x.processes = 1;
+	if (getrandom(&x.seed, sizeof x.seed, 0) != sizeof x.seed)
+		return 1;
+	x.seed %= 1000000;
+	parse(argc, argv);
+	printf("fsx seed %" PRIu64 "\n", x.seed);
+	if (x.shared)
+		return run_together();
+	run();
 	return 0;
 }
