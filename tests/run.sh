@@ -6,7 +6,7 @@ set -uo pipefail
 cd "$(dirname "$0")/.." || exit 1
 TOP=$PWD
 OUT=${ZEROFS_TEST_OUT:-$TOP/build/tests}
-PARTS='checks unit model fault sim fuzz mount cookies sanitized clang'
+PARTS='checks unit model fault sim fuzz mount posix cookies sanitized clang'
 FULL='' BENCH='' KERNEL='' ONLY='' SEEDS=''
 PASSED=0 FAILED=0 SKIPPED=0
 NOTES=() # what failed or was skipped, for the end
@@ -135,7 +135,7 @@ wanted()
 # ---- what is needed ----
 
 PACKAGES='gcc libc6-dev clang clang-format libclang-rt-14-dev meson ninja-build pkg-config libfuse3-dev fuse3 libsodium-dev
-libssl-dev liblz4-dev libzstd-dev libjansson-dev check git sqlite3 python3 perl util-linux procps attr acl rsync'
+libssl-dev liblz4-dev libzstd-dev libjansson-dev check git sqlite3 python3 perl util-linux e2fsprogs procps attr acl rsync'
 PACKAGES_FULL='postgresql stress-ng linux-source make bc flex bison xz-utils libelf-dev'
 
 install_packages()
@@ -165,7 +165,7 @@ prepare_machine()
 
 # ---- building ----
 
-MOUNT_PROGRAMS='^(fuse|cli)/|^tests/shell/'
+MOUNT_PROGRAMS='^(fuse|cli)/|^tests/(shell|posix)/'
 
 # build NAME PATTERN OPTION...: configures $OUT/NAME (once) and builds the programs whose names match.
 build()
@@ -323,7 +323,9 @@ stage()
 	cp -r tests/shell "$STAGE/shell"
 	cp -r tests/golden "$STAGE/shell/golden"
 	cp -r packaging "$STAGE/shell/packaging"
-	for f in fuse/zerofs-mount cli/zerofs tests/shell/fsx tests/shell/journal; do cp "$dir/$f" "$STAGE/$1/" || return; done
+	rm -rf "$STAGE/posix"
+	cp -r tests/posix "$STAGE/posix"
+	for f in fuse/zerofs-mount cli/zerofs tests/shell/fsx tests/shell/journal tests/posix/conform; do cp "$dir/$f" "$STAGE/$1/" || return; done
 	chmod -R a+rX "$STAGE"
 }
 
@@ -389,6 +391,23 @@ part_mount()
 		all+=("${f%.sh}")
 	done
 	scripts release "${all[@]}"
+}
+
+# The mount and ext4 side by side.
+part_posix()
+{
+	local mode seconds=8
+	build_release
+	stage release || {
+		echo "the programs were not built" >"$OUT/posix.log"
+		judge posix "$OUT/posix.log" 0 1
+		return
+	}
+	[ -z "$FULL" ] || seconds=300
+	for mode in cases walk crowd; do
+		run "posix-$mode" env -u XDG_RUNTIME_DIR -u TMPDIR ZEROFS_BIN="$STAGE/release" TEST_BIN="$STAGE/release" \
+			timeout -k 10 $((seconds + 240)) "$STAGE/posix/posix.sh" $mode $seconds
+	done
 }
 
 # Directories with so few bits of hash that nearly all names collide.
