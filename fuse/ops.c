@@ -255,6 +255,7 @@ static req_fn *const operations[] = {
 	[FUSE_LSEEK] = req_lseek,
 	[FUSE_COPY_FILE_RANGE] = req_copy_file_range,
 	[FUSE_TMPFILE] = req_tmpfile,
+	[PROTO_COPY_FILE_RANGE_64] = req_copy_file_range_64,
 };
 
 void ops_handle(void *arg, struct loop_request *r)

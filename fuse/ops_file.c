@@ -171,25 +171,39 @@ void req_lseek(struct call *c)
 	reply_data(c, &out, sizeof out);
 }
 
-void req_copy_file_range(struct call *c)
+/* Bytes copied. A negative result is answered. */
+static int64_t copy_file_range_bytes(struct call *c)
 {
 	struct fuse_copy_file_range_in in;
 
 	if (!call_args(c, &in, sizeof in))
-		return;
+		return -EINVAL;
 
-	int64_t n = vfs_copy_range(c->vfs, &c->cred, file_of(in.fh_in), in.off_in,
-		file_of(in.fh_out), in.off_out, in.len);
+	int64_t n;
 
-	if (n < 0) {
-		reply_result(
-			c, n == -EOPNOTSUPP
-				   ? -ENOSYS
-				   : (int)n); /* ENOSYS: the kernel copies by itself from now on */
-		return;
-	}
+	TRY_WITH_GROUPS(c, n,
+		vfs_copy_range(c->vfs, &c->cred, file_of(in.fh_in), in.off_in, file_of(in.fh_out),
+			in.off_out, in.len));
 
-	struct fuse_write_out out = {.size = (uint32_t)n};
+	if (n < 0) /* ENOSYS: the kernel copies by itself from now on */
+		reply_result(c, n == -EOPNOTSUPP ? -ENOSYS : (int)n);
+	return n;
+}
 
-	reply_data(c, &out, sizeof out);
+void req_copy_file_range(struct call *c)
+{
+	int64_t n = copy_file_range_bytes(c);
+	struct fuse_write_out out = {.size = (uint32_t)n}; /* no more was asked for */
+
+	if (n >= 0)
+		reply_data(c, &out, sizeof out);
+}
+
+void req_copy_file_range_64(struct call *c)
+{
+	int64_t n = copy_file_range_bytes(c);
+	struct proto_copy_file_range_out out = {.bytes_copied = (uint64_t)n};
+
+	if (n >= 0)
+		reply_data(c, &out, sizeof out);
 }

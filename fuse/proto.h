@@ -20,6 +20,12 @@
 #define FOPEN_PARALLEL_DIRECT_WRITES (1 << 6) /* 7.37, kernel 6.2 */
 #endif
 
-#define PROTO_STATX 52 /* 7.39, kernel 6.6 */
+#define PROTO_STATX 52		    /* 7.39, kernel 6.6 */
+#define PROTO_COPY_FILE_RANGE_64 53 /* 7.45, kernel 6.18 */
+
+/* The answer of PROTO_COPY_FILE_RANGE_64, whose arguments are those of FUSE_COPY_FILE_RANGE. */
+struct proto_copy_file_range_out {
+	uint64_t bytes_copied;
+};
 
 #endif

@@ -335,7 +335,9 @@ static int prepare_chunk(struct encode *x, struct chunk_encode *c)
 		r = chunk_copy(&c->base, &c->whole);
 	if (r == 0)
 		r = chunk_apply(&c->whole, &c->delta);
-	if (r == 0 && c->state == BASE_KNOWN && too_worn(x, c->whole.n)) {
+	/* Upon a base that is unknown only the delta can be counted: copies of many small pieces
+	 * make it long by themselves. */
+	if (r == 0 && too_worn(x, c->state == BASE_KNOWN ? c->whole.n : c->delta.n)) {
 		r = put_off(x, c->number, true);
 		return r < 0 ? r : 1;
 	}

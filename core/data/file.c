@@ -80,6 +80,8 @@ void pending_free(struct pending *map)
 {
 	if (!map)
 		return;
+	if (map->charge)
+		budget_put(map->file->data->o.budget, BUDGET_DIRTY, map->charge);
 	pieces_done(&map->pieces);
 	pieces_done(&map->reserved);
 	free(map);

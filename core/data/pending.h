@@ -94,8 +94,9 @@ struct pending {
 	struct pieces pieces;
 	/* Ranges that are charged even where no piece has bytes (data_allocate). */
 	struct pieces reserved;
-	int64_t booked; /* allocated bytes as its operations counted them */
-	bool reset;	/* it covers everything: what older groups charged is gone */
+	int64_t booked;	 /* allocated bytes as its operations counted them */
+	uint64_t charge; /* of BUDGET_DIRTY, for pieces that hold no bytes */
+	bool reset;	 /* it covers everything: what older groups charged is gone */
 	bool touched; /* by an operation, so that the inode is encoded with the group and the count
 			 may change */
 	/* committer only */

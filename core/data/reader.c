@@ -147,55 +147,61 @@ int data_read(struct file_data *f, uint64_t view, uint64_t offset, size_t len, u
 
 /* ---- seek ---- */
 
-/* Chunks [from, to) that the index does not have; counts while file_data.encoded is `encoded`. */
-struct absent {
-	uint64_t from, to, encoded;
-};
-
-/* What covers `at`: true for data; *ret_end: where that ends at the earliest. *ret_missing: a chunk
- * must be loaded first. (S) */
-static bool seek_step(const struct reader_source *s, const struct absent *a, uint64_t at,
-	uint64_t *ret_end, bool *ret_missing)
+/* The same for what no map covers; `until`: where a map goes on. */
+static bool stored_span(const struct reader_source *s, const struct reader_absent *a, uint64_t at,
+	uint64_t until, struct reader_span *ret)
 {
 	const struct file_data *f = s->file;
-	uint64_t until = UINT64_MAX, number = chunk_of(at), base = number * CHUNK_BYTES;
+	uint64_t number = chunk_of(at), base = number * CHUNK_BYTES, end;
+	const struct chunk_entry *e = chunk_cache_find(f, s->view, number);
 
-	*ret_missing = false;
+	*ret = (struct reader_span){.kind = PIECE_HOLE};
+	if (!e && number >= a->from && number < a->to && a->encoded == f->encoded) {
+		end = a->to > UINT64_MAX / CHUNK_BYTES ? UINT64_MAX : a->to * CHUNK_BYTES;
+		ret->end = end < until ? end : until;
+		return true;
+	}
+	if (!e)
+		return false;
+	const struct extent *x = chunk_at(&e->chunk, (uint32_t)(at - base));
+	bool covers = x && x < e->chunk.extents + e->chunk.n && base + x->offset <= at;
+
+	end = !x ? base + CHUNK_BYTES : covers ? base + x->offset + x->len : base + x->offset;
+	ret->end = end < until ? end : until;
+	if (covers && x->form == EXTENT_FRAME) {
+		ret->kind = PIECE_EXTENT;
+		ret->extent = *x;
+		ret->extent.skip += (uint32_t)(at - base - x->offset);
+	}
+	return true;
+}
+
+bool reader_span_at(const struct reader_source *s, const struct reader_absent *a, uint64_t at,
+	struct reader_span *ret)
+{
+	uint64_t until = UINT64_MAX;
+
 	for (const struct pending *map = top_of(s); map; map = map->older) {
 		const struct piece *p = pieces_find(&map->pieces, at);
 
 		if (!p)
 			continue;
 		if (p->offset <= at) {
-			*ret_end = p->end < until ? p->end : until;
-			return p->kind != PIECE_HOLE;
+			*ret = (struct reader_span){.kind = p->kind, .piece = p};
+			ret->end = p->end < until ? p->end : until;
+			if (p->kind == PIECE_EXTENT) {
+				ret->extent = p->extent;
+				ret->extent.skip += (uint32_t)(at - p->offset);
+			}
+			return true;
 		}
 		until = p->offset < until ? p->offset : until;
 	}
-	const struct chunk_entry *e = chunk_cache_find(f, s->view, number);
-
-	if (!e && number >= a->from && number < a->to && a->encoded == f->encoded) {
-		uint64_t end = a->to > UINT64_MAX / CHUNK_BYTES ? UINT64_MAX : a->to * CHUNK_BYTES;
-
-		*ret_end = end < until ? end : until;
-		return false;
-	}
-	*ret_missing = !e;
-	if (!e)
-		return false;
-	const struct extent *x = chunk_at(&e->chunk, (uint32_t)(at - base));
-	bool covers = x && x < e->chunk.extents + e->chunk.n && base + x->offset <= at;
-	uint64_t end = !x	? base + CHUNK_BYTES
-		       : covers ? base + x->offset + x->len
-				: base + x->offset;
-
-	*ret_end = end < until ? end : until;
-	return covers && x->form == EXTENT_FRAME;
+	return stored_span(s, a, at, until, ret);
 }
 
-/* Loads the chunk, or finds out how many are not there. (0) */
-static int seek_load(
-	const struct reader_source *s, uint64_t number, struct absent *a, struct error *err)
+int reader_span_load(
+	const struct reader_source *s, uint64_t number, struct reader_absent *a, struct error *err)
 {
 	struct file_data *f = s->file;
 	struct key first = key_chunk(file_key_inode(f), number);
@@ -226,7 +232,7 @@ static int seek_load(
 }
 
 /* One pass under the lock: 1 found, 0 *at needs a chunk. */
-static int seek_pass(const struct reader_source *s, const struct absent *a, uint64_t size,
+static int seek_pass(const struct reader_source *s, const struct reader_absent *a, uint64_t size,
 	bool hole, uint64_t *at)
 {
 	bool missing = false;
@@ -238,13 +244,14 @@ static int seek_pass(const struct reader_source *s, const struct absent *a, uint
 		found = 1;
 	}
 	while (!found && !missing && *at < size) {
-		uint64_t end;
-		bool data = seek_step(s, a, *at, &end, &missing);
+		struct reader_span span;
 
-		if (!missing && data != hole)
+		if (!reader_span_at(s, a, *at, &span))
+			missing = true;
+		else if ((span.kind != PIECE_HOLE) != hole)
 			found = 1;
-		else if (!missing)
-			*at = end;
+		else
+			*at = span.end;
 	}
 	if (*at >= size) {
 		*at = size;
@@ -258,13 +265,13 @@ int data_seek(struct file_data *f, uint64_t size, uint64_t offset, bool hole, ui
 	struct error *err)
 {
 	struct reader_source s = {.file = f, .view = GROUP_NOW};
-	struct absent absent = {0};
+	struct reader_absent absent = {0};
 	uint64_t at = offset;
 
 	if (offset >= size)
 		return -ENXIO;
 	while (!seek_pass(&s, &absent, size, hole, &at)) {
-		int r = seek_load(&s, chunk_of(at), &absent, err);
+		int r = reader_span_load(&s, chunk_of(at), &absent, err);
 
 		if (r < 0)
 			return r;

@@ -49,6 +49,24 @@ struct reader_source {
 };
 int reader_read(const struct reader_source *s, uint64_t offset, size_t len, uint8_t *out,
 	struct error *err);
+/* Chunks [from, to) that the index does not have; counts while file_data.encoded is `encoded`. All
+ * zero: none. */
+struct reader_absent {
+	uint64_t from, to, encoded;
+};
+/* What covers a place of the file. */
+struct reader_span {
+	enum piece_kind kind;
+	uint64_t end;		   /* the same up to here at least */
+	const struct piece *piece; /* PIECE_BYTES: the bytes */
+	struct extent extent;	   /* PIECE_EXTENT: `skip` is that of the place asked for */
+};
+/* Looks at `at` of a file that is not inline. (S) False: its chunk must be loaded first. */
+bool reader_span_at(const struct reader_source *s, const struct reader_absent *a, uint64_t at,
+	struct reader_span *ret);
+/* Loads the chunk, or finds out how many are not there. (0) */
+int reader_span_load(
+	const struct reader_source *s, uint64_t number, struct reader_absent *a, struct error *err);
 /* Memory for `n` bytes of a request: cache room, or a bounded emergency share. */
 enum budget_class reader_memory_get(struct data *d, uint64_t n);
 void reader_memory_put(struct data *d, enum budget_class where, uint64_t n);

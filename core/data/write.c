@@ -2,28 +2,15 @@
 /* What changes the bytes of a file: write, punch, allocate. Prepared without locks, applied without
  * failing. */
 #include "core/base/checked.h"
-#include "core/data/data_internal.h"
+#include "core/data/reserve.h"
 
 #include <assert.h>
 #include <stdlib.h>
 
-#define RESERVE_NODES 6u    /* inline bytes, tail, and the change itself: two each at most */
-#define WRITE_OVERHEAD 512u /* nodes and blocks of one write, bytes */
 #define GROW_WRITE_MAX                                                                             \
 	(16u << 10) /* writes up to this may get a block with room for the next ones */
 #define GROW_BLOCK_MIN 4096u
 #define THROTTLE_MS 1
-
-struct data_reserve {
-	struct data *data;
-	struct piece_pool pool;
-	struct pending *map;
-	struct dirty_block *block; /* the bytes of a write */
-	struct dirty_block *taker; /* takes over inline bytes; no room of its own */
-	uint8_t *inline_bytes;	   /* room for `inline_cap` */
-	size_t inline_cap;
-	uint64_t offset;
-};
 
 /* ---- preparing ---- */
 
@@ -39,7 +26,7 @@ void data_reserve_free(struct data_reserve *r)
 	free(r);
 }
 
-static struct data_reserve *reserve_new(struct data *d, size_t inline_cap)
+struct data_reserve *reserve_new(struct data *d, size_t inline_cap)
 {
 	struct data_reserve *r = calloc(1, sizeof(*r));
 
@@ -96,10 +83,13 @@ static int throttle(struct data *d)
 	return 0;
 }
 
-static int get_dirty(struct data *d, uint64_t charge)
+int reserve_room(struct data *d, uint64_t charge)
 {
 	struct budget *b = d->o.budget;
+	int r = throttle(d);
 
+	if (r < 0)
+		return r;
 	if (budget_try(b, BUDGET_DIRTY, charge))
 		return 0;
 	log_close_group(d->log);
@@ -131,10 +121,8 @@ int data_prepare_write(struct data *d, uint64_t offset, const struct slice *part
 		len += parts[i].len;
 	if (!checked_add_u64(offset, len, &end))
 		return -EINVAL;
-	int r = throttle(d);
+	int r = reserve_room(d, len + WRITE_OVERHEAD);
 
-	if (r == 0)
-		r = get_dirty(d, len + WRITE_OVERHEAD);
 	if (r < 0)
 		return r;
 	struct data_reserve *reserve = reserve_new(d, end <= INLINE_BYTES_MAX ? end : 0);
@@ -151,7 +139,7 @@ int data_prepare_write(struct data *d, uint64_t offset, const struct slice *part
 	return 0;
 }
 
-static struct pending *touch_map(
+struct pending *reserve_map(
 	struct file_data *f, struct group *g, uint64_t size, struct data_reserve *r)
 {
 	struct pending *map = file_map(f, g, size, &r->map);
@@ -196,8 +184,7 @@ static bool tail_room(struct file_data *f)
 	return f->tail != NULL;
 }
 
-/* The bytes move into the map of the group: the file has outgrown its inode. */
-static void leave_inline(struct file_data *f, struct pending *map, struct data_reserve *r)
+void reserve_leave_inline(struct file_data *f, struct pending *map, struct data_reserve *r)
 {
 	uint32_t len = f->inline_len;
 
@@ -336,7 +323,7 @@ static void put_bytes(struct pending *map, struct data_reserve *r)
 	dirty_block_unref(roomy);
 }
 
-static void write_inline(struct file_data *f, struct group *g, struct data_reserve *r)
+void reserve_write_inline(struct file_data *f, struct group *g, struct data_reserve *r)
 {
 	uint64_t end = r->offset + r->block->len;
 
@@ -355,14 +342,14 @@ void data_write(struct file_data *f, struct group *g, uint64_t size, struct data
 		return;
 	}
 	if (f->is_inline && end <= INLINE_BYTES_MAX) {
-		write_inline(f, g, r);
+		reserve_write_inline(f, g, r);
 		data_reserve_free(r);
 		return;
 	}
-	struct pending *map = touch_map(f, g, size, r);
+	struct pending *map = reserve_map(f, g, size, r);
 
 	if (f->is_inline)
-		leave_inline(f, map, r);
+		reserve_leave_inline(f, map, r);
 	uint64_t before = file_charged(f, f->pending, r->offset, end);
 
 	tail_before_append(f, map, size, r);
@@ -377,7 +364,7 @@ static void punch_inline(struct file_data *f, struct group *g, uint64_t size, ui
 	uint64_t end, struct data_reserve *r)
 {
 	if (end == PIECE_FOREVER && offset > INLINE_BYTES_MAX) {
-		leave_inline(f, touch_map(f, g, size, r), r);
+		reserve_leave_inline(f, reserve_map(f, g, size, r), r);
 	} else if (end == PIECE_FOREVER) {
 		resize_inline(f, g, (uint32_t)offset, r);
 	} else if (offset < f->inline_len) {
@@ -404,7 +391,7 @@ void data_punch(struct file_data *f, struct group *g, uint64_t size, uint64_t of
 		data_reserve_free(r);
 		return;
 	}
-	struct pending *map = touch_map(f, g, size, r);
+	struct pending *map = reserve_map(f, g, size, r);
 	uint64_t before = file_charged(f, f->pending, offset, end);
 
 	pieces_put(&map->pieces, &(struct piece){.kind = PIECE_HOLE, .offset = offset, .end = end},
@@ -433,10 +420,10 @@ void data_allocate(struct file_data *f, struct group *g, uint64_t size, uint64_t
 		data_reserve_free(r);
 		return;
 	}
-	struct pending *map = touch_map(f, g, size, r);
+	struct pending *map = reserve_map(f, g, size, r);
 
 	if (f->is_inline)
-		leave_inline(f, map, r);
+		reserve_leave_inline(f, map, r);
 	/* Whole blocks: a chunk cannot gather more than so many of them. */
 	offset -= offset % TAIL_BLOCK_BYTES;
 	end += (TAIL_BLOCK_BYTES - end % TAIL_BLOCK_BYTES) % TAIL_BLOCK_BYTES;

@@ -12,8 +12,7 @@
 
 #define ROOT_MODE (S_IFDIR | 0755)
 
-/* Unnamed files and shared extents have no implementation here yet:
- * -EOPNOTSUPP. */
+/* Unnamed files have no implementation here yet: -EOPNOTSUPP. */
 static const struct vfs_ops engine_ops = {
 	.lookup = engine_lookup,
 	.create = engine_create,
@@ -38,6 +37,7 @@ static const struct vfs_ops engine_ops = {
 	.flush = engine_flush,
 	.fallocate = engine_fallocate,
 	.seek = engine_seek,
+	.copy_range = engine_copy_range,
 	.readdir = engine_readdir,
 	.getxattr = engine_getxattr,
 	.setxattr = engine_setxattr,

@@ -96,6 +96,8 @@ int engine_flush(struct vfs *v, struct vfs_file *f);
 int engine_fallocate(struct vfs *v, const struct vfs_cred *c, struct vfs_file *f, unsigned mode,
 	uint64_t offset, uint64_t len);
 int64_t engine_seek(struct vfs *v, struct vfs_file *f, uint64_t offset, int whence);
+int64_t engine_copy_range(struct vfs *v, const struct vfs_cred *c, struct vfs_file *from,
+	uint64_t offset, struct vfs_file *to, uint64_t to_offset, uint64_t len);
 int engine_readdir(struct vfs *v, const struct vfs_cred *c, struct vfs_file *f, uint64_t cookie,
 	bool with_attr, vfs_emit_fn *emit, void *arg);
 int engine_getxattr(struct vfs *v, const struct vfs_cred *c, uint64_t inode, struct slice name,

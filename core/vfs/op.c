@@ -63,6 +63,7 @@ void op_lock(struct op *op)
 void op_unlock(struct op *op)
 {
 	assert(!op->group && !op->fresh);
+	op->source = NULL;
 	if (op->locked)
 		for (unsigned k = op->n; k > 0; k--)
 			rwlock_unlock(&op->inodes[k - 1]->lock);
@@ -230,7 +231,8 @@ int op_join(struct op *op, size_t nentries, size_t bytes)
 	op->group = g;
 	op->records = group_records(g);
 	for (unsigned k = 0; k < op->n; k++)
-		bytes += record_need(op, op->inodes[k], &nentries);
+		if (op->inodes[k] != op->source)
+			bytes += record_need(op, op->inodes[k], &nentries);
 	if (op->fresh) {
 		bytes += record_need(op, op->fresh, &nentries) + COUNTER_BYTES;
 		nentries++;
@@ -248,7 +250,8 @@ int op_join(struct op *op, size_t nentries, size_t bytes)
 	note_records(op, bytes, nentries);
 	op->now = env_realtime();
 	for (unsigned k = 0; k < op->n; k++)
-		mark(op, op->inodes[k]);
+		if (op->inodes[k] != op->source)
+			mark(op, op->inodes[k]);
 	if (op->fresh) {
 		mark(op, op->fresh);
 		keep_counter_room(op);
@@ -388,6 +391,14 @@ void op_allocate(
 	uint64_t before = i->data.allocated;
 
 	data_allocate(&i->data, op->group, i->size, offset, len, r);
+	i->moved += (int64_t)(i->data.allocated - before);
+}
+
+void op_share(struct op *op, struct inode *i, uint64_t offset, struct data_share *s)
+{
+	uint64_t before = i->data.allocated;
+
+	data_share_put(&i->data, op->group, i->size, offset, s);
 	i->moved += (int64_t)(i->data.allocated - before);
 }
 

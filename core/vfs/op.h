@@ -22,6 +22,7 @@
  * newer group. There is at most one such group. What that group's close still learns about the
  * file's allocated bytes goes into the record then (owner.c).
  */
+#include "core/data/share.h"
 #include "core/vfs/engine_internal.h"
 
 #define OP_INODES_MAX 4
@@ -42,7 +43,8 @@ struct op {
 	struct vfs_engine *engine;
 	struct inode *inodes[OP_INODES_MAX]; /* borrowed */
 	unsigned n;
-	struct inode *fresh; /* a new inode, locked by inode_insert; borrowed */
+	struct inode *fresh;  /* a new inode, locked by inode_insert; borrowed */
+	struct inode *source; /* one of `inodes` that is locked and not changed, or NULL */
 	bool locked;
 	bool lazy;	     /* only an access time: asks for no commit */
 	bool keeps;	     /* what it removes stays while the front end refers to it */
@@ -95,6 +97,8 @@ void op_punch(
 	struct op *op, struct inode *i, uint64_t offset, uint64_t len, struct data_reserve *r);
 void op_allocate(
 	struct op *op, struct inode *i, uint64_t offset, uint64_t len, struct data_reserve *r);
+/* Puts what was planned from another file, or from other places of this one. */
+void op_share(struct op *op, struct inode *i, uint64_t offset, struct data_share *s);
 /*
  * An inode has lost its last name: it becomes an orphan while it is open or kept, else it is
  * removed with its bytes. The orphan's record is made when the group is encoded, if it is one then.

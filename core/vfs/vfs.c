@@ -219,6 +219,8 @@ int64_t vfs_seek(struct vfs *v, struct vfs_file *f, uint64_t offset, int whence)
 int64_t vfs_copy_range(struct vfs *v, const struct vfs_cred *c, struct vfs_file *from,
 	uint64_t offset, struct vfs_file *to, uint64_t to_offset, uint64_t len)
 {
+	if (offset > VFS_FILE_MAX || len > UINT64_MAX - to_offset)
+		return -EINVAL;
 	return CALL(v, copy_range, c, from, offset, to, to_offset, len);
 }
 

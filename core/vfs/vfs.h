@@ -255,7 +255,11 @@ struct vfs_ops {
 		uint64_t offset, uint64_t len);
 	/* Returns the offset, -ENXIO beyond the end. */
 	int64_t (*seek)(struct vfs *v, struct vfs_file *f, uint64_t offset, int whence);
-	/* Copies by sharing extents where it can. Returns bytes copied. */
+	/*
+	 * Copies by sharing extents where it can. Returns bytes copied: 0 at the end of `from`,
+	 * fewer than `len` there and when it takes long (call again). -EINVAL: ranges of one file
+	 * overlap. Steps of a long copy are durable one by one.
+	 */
 	int64_t (*copy_range)(struct vfs *v, const struct vfs_cred *c, struct vfs_file *from,
 		uint64_t offset, struct vfs_file *to, uint64_t to_offset, uint64_t len);
 	/*

@@ -497,11 +497,38 @@ static int readdir_root(struct script *s)
 	return r < 0 ? r : n >= 5 ? 0 : -EPROTO;
 }
 
-static int copy_range(struct script *s)
+static int copy_bytes(
+	struct script *s, int from, uint64_t offset, int to, uint64_t to_offset, uint64_t len)
 {
-	int64_t n = vfs_copy_range(s->vfs, &root, s->files[2], 0, s->files[3], 4096, 4096);
+	int64_t n =
+		vfs_copy_range(s->vfs, &root, s->files[from], offset, s->files[to], to_offset, len);
 
-	return n == -EOPNOTSUPP ? 0 : n < 0 ? (int)n : 0;
+	return n < 0 ? (int)n : n == (int64_t)len ? 0 : -EPROTO;
+}
+static int write_source(struct script *s)
+{
+	return write_bytes(s, 3, 0, 400000, 0);
+}
+static int copy_sealed(struct script *s)
+{
+	return copy_bytes(s, 3, 1000, 1, 4096, 300000);
+}
+static int copy_dirty(struct script *s)
+{
+	return copy_bytes(s, 3, 0, 0, 500000, 64);
+}
+static int copy_holes(struct script *s)
+{
+	return copy_bytes(s, 1, 250000, 3, 100000, 600000);
+}
+static int copy_within(struct script *s)
+{
+	return copy_bytes(s, 3, 4096, 3, 900000, 200000);
+}
+static int copy_refused(struct script *s)
+{
+	return expect(
+		(int)vfs_copy_range(s->vfs, &root, s->files[3], 0, s->files[3], 10, 100), -EINVAL);
 }
 static int tmpfile_s(struct script *s)
 {
@@ -589,7 +616,13 @@ const struct script_step script_steps[] = {
 	STEP(lookup_missing),
 	STEP(open_truncate),
 	STEP(write_fourth),
-	STEP(copy_range),
+	STEP(copy_dirty),
+	STEP(write_source),
+	SYNC(sync_all),
+	STEP(copy_sealed),
+	STEP(copy_holes),
+	STEP(copy_within),
+	STEP(copy_refused),
 	STEP(release_unlinked),
 	STEP(readdir_root),
 	STEP(script_xattr_file),

@@ -43,7 +43,7 @@ struct player {
 	uint64_t states[OPERATIONS + 1]; /* hash of the description after each */
 	unsigned n, durable;
 	bool stopped;
-	uint8_t bytes[WRITE_MAX], back[MODEL_FILE_MAX];
+	uint8_t bytes[WRITE_MAX], back[MODEL_FILE_MAX], bytes_of_copy[MODEL_FILE_MAX];
 };
 
 static struct player players[THREADS];
@@ -219,6 +219,27 @@ static void op_allocate(struct player *p)
 		model_zero(h->node, offset, len);
 	if (!(mode & VFS_FALLOC_KEEP_SIZE) && offset + len > h->node->bytes.len)
 		model_resize(h->node, offset + len);
+}
+
+static void op_copy(struct player *p)
+{
+	struct handle *h = some_handle(p), *to = some_handle(p);
+	uint64_t offset, to_offset, len;
+	int64_t r;
+
+	if (!h || !to || h->node->bytes.len == 0)
+		return;
+	offset = rng_below(&p->rng, h->node->bytes.len);
+	len = rng_range(&p->rng, 1, h->node->bytes.len - offset);
+	to_offset = rng_below(&p->rng, rng_chance(&p->rng, 1, 2) ? 2000 : 300000);
+	if (to_offset + len > MODEL_FILE_MAX ||
+		(h->node == to->node && offset < to_offset + len && to_offset < offset + len))
+		return;
+	r = vfs_copy_range(p->v->vfs, &test_root, h->file, offset, to->file, to_offset, len);
+	if (!same(p, "copy", r == (int64_t)len ? 0 : (int)r, 0))
+		return;
+	memcpy(p->bytes_of_copy, h->node->bytes.data + offset, len); /* the model may move them */
+	model_write(to->node, to_offset, p->bytes_of_copy, len);
 }
 
 static void op_unlink(struct player *p)
@@ -441,7 +462,7 @@ static void describe_real(struct player *p, struct vfs *v, struct buf *out)
 static void play(void *arg)
 {
 	static void (*const operations[])(struct player *) = {op_create, op_create, op_create,
-		op_write, op_write, op_write, op_write, op_read, op_truncate, op_allocate,
+		op_write, op_write, op_write, op_write, op_read, op_truncate, op_allocate, op_copy,
 		op_unlink, op_unlink, op_mkdir, op_symlink, op_link, op_rename, op_rename,
 		op_rename, op_sync};
 	struct player *p = arg;

@@ -277,6 +277,35 @@ static void do_allocate(void)
 	allocate(keep ? "allocate, size kept" : "allocate", keep, false);
 }
 
+/* From one place of the file to another, in as many calls as it takes. */
+static void do_copy(void)
+{
+	size_t at = some_offset(x.size), len = some_length(), to = some_offset(x.max - 1);
+
+	if (at >= x.size)
+		return;
+	if (len > x.size - at)
+		len = x.size - at;
+	if (len > x.max - to)
+		len = x.max - to;
+	if (at < to + len && to < at + len)
+		return;
+	snprintf(x.history[x.number % HISTORY], sizeof x.history[0],
+		"%" PRIu64 " copy from %zu to %zu length %zu, size %zu", x.number, at, to, len,
+		x.size);
+	errno = 0;
+	for (size_t done = 0; done < len;) {
+		loff_t from = (loff_t)(at + done), into = (loff_t)(to + done);
+		ssize_t n = copy_file_range(x.fd, &from, x.fd, &into, len - done, 0);
+
+		if (n <= 0)
+			fail("copy_file_range");
+		done += (size_t)n;
+	}
+	memcpy(x.model + to, x.model + at, len);
+	grow_to(to + len);
+}
+
 static void change_mapped(uint8_t *p, size_t at, size_t len, bool private)
 {
 	fill(x.buffer, len);
@@ -384,6 +413,7 @@ static struct operation {
 	{"punch", do_punch, 2, 0},
 	{"zero", do_zero, 2, 0},
 	{"allocate", do_allocate, 3, 0},
+	{"copy", do_copy, 2, RESIZES},
 	{"map", do_map, 3, 0},
 	{"seek", do_seek, 3, RESIZES},
 	{"fsync", do_sync, 1, 0}, /* rare, for they cost much */

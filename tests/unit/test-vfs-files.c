@@ -292,7 +292,6 @@ START_TEST(test_open_errors)
 	FAILS(vfs_open(v->vfs, &ann, 777777, O_RDONLY, &f), ESTALE);
 	OK(vfs_open(v->vfs, &ann, i, O_RDONLY, &f));
 	FAILS(vfs_tmpfile(v->vfs, &ann, VFS_ROOT, 0600, O_RDWR, NULL, NULL), EOPNOTSUPP);
-	FAILS((int)vfs_copy_range(v->vfs, &ann, f, 0, f, 0, 1), EOPNOTSUPP);
 	vfs_release(v->vfs, f);
 }
 END_TEST
