@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Making things: create, mknod, mkdir, symlink. One function does it; the four say what is to be
- * made. */
+/* Making things: create, tmpfile, mknod, mkdir, symlink. One function does it; the five say what is
+ * to be made. */
 #include "core/base/cleanup.h"
 #include "core/vfs/handle.h"
 #include "core/vfs/inode_acl.h"
@@ -16,9 +16,12 @@ struct template
 	uint64_t rdev;
 	struct slice target;   /* of a symlink */
 	struct vfs_file *file; /* opens it when not NULL */
+	bool unnamed;  /* an orphan from the beginning, open; the directory stays as it is */
+	bool linkable; /* that may get a name */
 };
 
-/* Whether the locked directory takes one more entry. */
+/* Whether the locked directory takes one more entry, or (`slot` NULL) may be where an unnamed file
+ * is made. */
 static int may_insert(const struct inode *dir, const struct vfs_cred *c,
 	const struct dir_slot *slot, uint32_t mode)
 {
@@ -32,7 +35,7 @@ static int may_insert(const struct inode *dir, const struct vfs_cred *c,
 		r = perm_knows_new_mode(c, &n, mode);
 	if (r < 0)
 		return r;
-	if (slot->cookie == 0)
+	if (slot && slot->cookie == 0)
 		return -ENOSPC;
 	if (S_ISDIR(mode) && dir->nlink == VFS_LINK_MAX)
 		return -EMLINK;
@@ -46,7 +49,8 @@ static struct inode *make_inode(struct vfs_engine *e, const struct template *t)
 	if (!i)
 		return NULL;
 	i->rdev = t->rdev;
-	i->nlink = S_ISDIR(t->mode) ? 2 : 1;
+	i->nlink = t->unnamed ? 0 : S_ISDIR(t->mode) ? 2 : 1;
+	i->linkable = t->linkable;
 	if (!t->target.len)
 		return i;
 	i->symlink = malloc(t->target.len);
@@ -63,8 +67,12 @@ static void apply(struct op *op, struct inode *dir, const struct dir_slot *slot,
 	const struct template *t)
 {
 	i->atime = i->mtime = i->ctime = i->btime = op->now;
-	op_put_entry(op, dir, slot->cookie, slot->name, i);
-	op_touch(op, dir, true);
+	if (t->unnamed) {
+		op_become_orphan(op, i);
+	} else {
+		op_put_entry(op, dir, slot->cookie, slot->name, i);
+		op_touch(op, dir, true);
+	}
 	if (S_ISDIR(i->mode))
 		dir->nlink++;
 	group_usage_add(op->group, 0, 1);
@@ -86,9 +94,10 @@ static int attempt_make(struct op *op, struct inode *dir, const struct vfs_cred 
 
 	op_add(op, dir);
 	op_lock(op);
-	r = dir_recheck(dir, slot);
+	op->source = t->unnamed ? dir : NULL;
+	r = t->unnamed ? 0 : dir_recheck(dir, slot);
 	if (r == 0)
-		r = may_insert(dir, c, slot, t->mode);
+		r = may_insert(dir, c, t->unnamed ? NULL : slot, t->mode);
 	if (r < 0)
 		return r;
 	n = inode_perm(dir);
@@ -105,7 +114,8 @@ static int attempt_make(struct op *op, struct inode *dir, const struct vfs_cred 
 	if (r < 0)
 		return r;
 	op->fresh = i;
-	r = op_join(op, 1, op_entry_bytes(slot->name));
+	r = t->unnamed ? op_join(op, OP_DROP_RECORDS, OP_DROP_BYTES)
+		       : op_join(op, 1, op_entry_bytes(slot->name));
 	if (r == 0)
 		apply(op, dir, slot, i, t);
 	return r;
@@ -125,7 +135,7 @@ static int make(struct vfs_engine *e, const struct vfs_cred *c, struct inode *di
 		return -ENOMEM;
 	r = op_begin(&op, e);
 	for (unsigned attempt = 0; r == 0; attempt++) {
-		r = lookup_child(dir, name, &slot, &existing);
+		r = t->unnamed ? 0 : lookup_child(dir, name, &slot, &existing);
 		if (r == 0)
 			r = existing ? -EEXIST : inode_acl_prepare(dir, i);
 		if (r == 0)
@@ -202,6 +212,21 @@ int engine_symlink(struct vfs *v, const struct vfs_cred *c, uint64_t dir, struct
 	struct template t = {.mode = S_IFLNK | 0777, .target = target};
 
 	return make_named(v, c, dir, name, &t, ret);
+}
+
+int engine_tmpfile(struct vfs *v, const struct vfs_cred *c, uint64_t dir, uint32_t mode, int flags,
+	struct vfs_attr *ret, struct vfs_file **ret_file)
+{
+	CLEANUP(handle_free_p) struct vfs_file *file = handle_new(flags);
+	struct template t = {.mode = S_IFREG | (mode & 07777),
+		.file = file,
+		.unnamed = true,
+		.linkable = !(flags & O_EXCL)};
+	int r = file ? make_named(v, c, dir, (struct slice){0}, &t, ret) : -ENOMEM;
+
+	if (r == 0)
+		*ret_file = TAKE(file);
+	return r;
 }
 
 /* create() met something that was there already. */

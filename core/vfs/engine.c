@@ -12,13 +12,13 @@
 
 #define ROOT_MODE (S_IFDIR | 0755)
 
-/* Unnamed files have no implementation here yet: -EOPNOTSUPP. */
 static const struct vfs_ops engine_ops = {
 	.lookup = engine_lookup,
 	.create = engine_create,
 	.mknod = engine_mknod,
 	.mkdir = engine_mkdir,
 	.symlink = engine_symlink,
+	.tmpfile = engine_tmpfile,
 	.link = engine_link,
 	.unlink = engine_unlink,
 	.rmdir = engine_rmdir,

@@ -72,6 +72,8 @@ int engine_mkdir(struct vfs *v, const struct vfs_cred *c, uint64_t dir, struct s
 	uint32_t mode, struct vfs_attr *ret);
 int engine_symlink(struct vfs *v, const struct vfs_cred *c, uint64_t dir, struct slice name,
 	struct slice target, struct vfs_attr *ret);
+int engine_tmpfile(struct vfs *v, const struct vfs_cred *c, uint64_t dir, uint32_t mode, int flags,
+	struct vfs_attr *ret, struct vfs_file **ret_file);
 int engine_link(struct vfs *v, const struct vfs_cred *c, uint64_t inode, uint64_t dir,
 	struct slice name, struct vfs_attr *ret);
 int engine_unlink(struct vfs *v, const struct vfs_cred *c, uint64_t dir, struct slice name);

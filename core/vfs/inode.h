@@ -50,6 +50,7 @@ struct inode {
 	bool gone;	       /* removed for good, or never came to be */
 	bool orphan;	       /* an orphan record is stored */
 	bool orphan_room;      /* `reserved` has room for one, if it is an orphan still */
+	bool linkable;	       /* has no name yet, and may get one */
 	struct inode_run run;  /* of a directory */
 	uint8_t *symlink;      /* `size` bytes */
 	struct buf tags;       /* as stored; grows by inode_tags.h only */

@@ -21,7 +21,7 @@ static int may_link(const struct vfs_cred *c, const struct inode *dir, const str
 	r = perm_insert(c, &n);
 	if (r < 0)
 		return r;
-	if (i->gone || i->nlink == 0)
+	if (i->gone || (i->nlink == 0 && !i->linkable))
 		return -ENOENT;
 	if (i->flags & (INODE_FLAG_IMMUTABLE | INODE_FLAG_APPEND))
 		return -EPERM;
@@ -42,9 +42,11 @@ static int attempt_link(struct op *op, const struct vfs_cred *c, struct inode *d
 	if (r == 0)
 		r = may_link(c, dir, i, slot);
 	if (r == 0)
-		r = op_join(op, 1, op_entry_bytes(slot->name));
+		r = op_join(op, 1 + OP_DROP_RECORDS, op_entry_bytes(slot->name) + OP_DROP_BYTES);
 	if (r < 0)
 		return r;
+	op_name_orphan(op, i);
+	i->linkable = false;
 	op_put_entry(op, dir, slot->cookie, slot->name, i);
 	i->nlink++;
 	op_touch(op, i, false);

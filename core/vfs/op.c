@@ -403,7 +403,7 @@ void op_share(struct op *op, struct inode *i, uint64_t offset, struct data_share
 }
 
 /* Most orphans are gone before their group closes: the record waits until then. */
-static void become_orphan(struct op *op, struct inode *i)
+void op_become_orphan(struct op *op, struct inode *i)
 {
 	assert(i->group == op->group && op->bytes >= OP_DROP_BYTES && op->nrecords > 0);
 	op->bytes -= OP_DROP_BYTES;
@@ -413,11 +413,33 @@ static void become_orphan(struct op *op, struct inode *i)
 	atomic_fetch_add_explicit(&op->engine->orphans, 1, memory_order_relaxed);
 }
 
-void op_drop(struct op *op, struct inode *i, struct data_reserve *r)
+/* Neither record nor the room for one is needed any more. */
+static void end_orphan(struct op *op, struct inode *i)
 {
-	struct vfs_engine *e = op->engine;
 	struct key k = key_orphan(i->number);
 
+	if (!i->orphan && !i->orphan_room)
+		return;
+	atomic_fetch_sub_explicit(&op->engine->orphans, 1, memory_order_relaxed);
+	if (i->orphan)
+		op_delete(op, &k);
+	i->orphan = false;
+}
+
+void op_name_orphan(struct op *op, struct inode *i)
+{
+	end_orphan(op, i);
+	if (!i->orphan_room)
+		return;
+	assert(i->group == op->group);
+	i->orphan_room = false;
+	i->reserved -= OP_DROP_BYTES;
+	op->bytes += OP_DROP_BYTES;
+	op->nrecords++;
+}
+
+void op_drop(struct op *op, struct inode *i, struct data_reserve *r)
+{
 	rwlock_assert_write(&i->lock);
 	assert(i->nlink == 0 && !i->gone);
 	if (op->keeps)
@@ -425,7 +447,7 @@ void op_drop(struct op *op, struct inode *i, struct data_reserve *r)
 	if (atomic_load(&i->opens) > 0 || kept(i)) {
 		data_reserve_free(r);
 		if (!i->orphan && !i->orphan_room)
-			become_orphan(op, i);
+			op_become_orphan(op, i);
 		return;
 	}
 	if (S_ISREG(i->mode))
@@ -433,12 +455,8 @@ void op_drop(struct op *op, struct inode *i, struct data_reserve *r)
 	else
 		data_reserve_free(r);
 	xattr_drop_all(op, i);
-	if (i->orphan || i->orphan_room)
-		atomic_fetch_sub_explicit(&e->orphans, 1, memory_order_relaxed);
-	if (i->orphan)
-		op_delete(op, &k);
-	i->orphan = false;
+	end_orphan(op, i);
 	i->gone = true;
 	group_usage_add(op->group, 0, -1);
-	atomic_fetch_sub_explicit(&e->quota.used_inodes, 1, memory_order_relaxed);
+	atomic_fetch_sub_explicit(&op->engine->quota.used_inodes, 1, memory_order_relaxed);
 }

@@ -99,6 +99,10 @@ void op_allocate(
 	struct op *op, struct inode *i, uint64_t offset, uint64_t len, struct data_reserve *r);
 /* Puts what was planned from another file, or from other places of this one. */
 void op_share(struct op *op, struct inode *i, uint64_t offset, struct data_share *s);
+/* The inode has no name and is open, which a record is to say if that lasts; it takes what op_drop
+ * takes of the reservation. And: it has got a name. */
+void op_become_orphan(struct op *op, struct inode *i);
+void op_name_orphan(struct op *op, struct inode *i);
 /*
  * An inode has lost its last name: it becomes an orphan while it is open or kept, else it is
  * removed with its bytes. The orphan's record is made when the group is encoded, if it is one then.

@@ -195,8 +195,8 @@ struct vfs_ops {
 		uint32_t mode, struct vfs_attr *ret);
 	int (*symlink)(struct vfs *v, const struct vfs_cred *c, uint64_t dir, struct slice name,
 		struct slice target, struct vfs_attr *ret);
-	/* An unnamed file in the directory's volume (O_TMPFILE); gone on last close unless linked.
-	 */
+	/* An unnamed file of the directory's group and volume (O_TMPFILE); gone on last close, and
+	 * after a crash, unless it was linked, which O_EXCL in `flags` forbids. */
 	int (*tmpfile)(struct vfs *v, const struct vfs_cred *c, uint64_t dir, uint32_t mode,
 		int flags, struct vfs_attr *ret, struct vfs_file **ret_file);
 	/* Not for directories (-EPERM). */

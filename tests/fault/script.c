@@ -530,7 +530,7 @@ static int copy_refused(struct script *s)
 	return expect(
 		(int)vfs_copy_range(s->vfs, &root, s->files[3], 0, s->files[3], 10, 100), -EINVAL);
 }
-static int tmpfile_s(struct script *s)
+static int tmpfile_gone(struct script *s)
 {
 	struct vfs_file *f;
 	struct vfs_attr a;
@@ -538,7 +538,30 @@ static int tmpfile_s(struct script *s)
 
 	if (r == 0)
 		vfs_release(s->vfs, f);
-	return offered(r);
+	return r;
+}
+static int tmpfile_kept(struct script *s)
+{
+	struct vfs_attr a;
+
+	if (s->files[2])
+		vfs_release(s->vfs, s->files[2]);
+	s->files[2] = NULL;
+	int r = vfs_tmpfile(s->vfs, &root, VFS_ROOT, 0600, O_RDWR, &a, &s->files[2]);
+
+	if (r == 0)
+		s->unnamed = a.inode;
+	return r;
+}
+static int tmpfile_write(struct script *s)
+{
+	return write_bytes(s, 2, 0, 100000, 0);
+}
+static int tmpfile_link(struct script *s)
+{
+	struct vfs_attr a;
+
+	return vfs_link(s->vfs, &root, s->unnamed, VFS_ROOT, SLICE_STR("published"), &a);
 }
 #define STEP(fn)                                                                                   \
 	{                                                                                          \
@@ -642,7 +665,10 @@ const struct script_step script_steps[] = {
 	SYNC(sync_all),
 	STEP(script_xattr_unlink),
 	STEP(script_acl_remove),
-	STEP(tmpfile_s),
+	STEP(tmpfile_gone),
+	STEP(tmpfile_kept),
+	STEP(tmpfile_write),
+	STEP(tmpfile_link),
 	STEP(script_lock_set),
 	STEP(script_lock_get),
 	STEP(script_lock_split),

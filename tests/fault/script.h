@@ -13,7 +13,8 @@
 struct script {
 	struct vfs *vfs;
 	struct vfs_file *files[SCRIPT_FILES];
-	uint64_t kept; /* an inode that was removed by a kernel that refers to it */
+	uint64_t kept;	  /* an inode that was removed by a kernel that refers to it */
+	uint64_t unnamed; /* inode of the unnamed file */
 };
 
 struct script_step {

@@ -43,6 +43,8 @@ static bool is_offered(const struct vfs *v, enum op_kind k)
 		return v->ops->fallocate != NULL;
 	if (k == OP_COPY)
 		return v->ops->copy_range != NULL;
+	if (k == OP_PUBLISH)
+		return v->ops->tmpfile != NULL;
 	if (k == OP_XATTR)
 		return v->ops->setxattr != NULL;
 	return true;
@@ -64,6 +66,7 @@ static enum op_kind pick_kind(struct client *c, struct tree *t)
 		[OP_EXCHANGE] = 1,
 		[OP_LINK] = 4,
 		[OP_SYMLINK] = 2,
+		[OP_PUBLISH] = 3,
 		[OP_MODE] = 2,
 		[OP_XATTR] = 5};
 	unsigned sum = 0;
@@ -77,8 +80,8 @@ static enum op_kind pick_kind(struct client *c, struct tree *t)
 		r -= weights[k];
 	if (!is_offered(c->v, k))
 		return OP_WRITE;
-	if (tree_count(t, 7) > NODES_MAX &&
-		(k == OP_CREATE || k == OP_MKDIR || k == OP_LINK || k == OP_SYMLINK))
+	if (tree_count(t, 7) > NODES_MAX && (k == OP_CREATE || k == OP_MKDIR || k == OP_LINK ||
+						    k == OP_SYMLINK || k == OP_PUBLISH))
 		return OP_UNLINK;
 	return k;
 }
@@ -111,6 +114,9 @@ void pick_op(struct client *c, struct tree *t, struct op *op)
 		op->offset = rng_chance(&c->rng, 1, 4) ? 4096 * rng_below(&c->rng, 80)
 						       : rng_below(&c->rng, 60000);
 	switch (op->kind) {
+	case OP_PUBLISH:
+		op->offset = 0;
+		/* fall through */
 	case OP_CREATE:
 	case OP_MKDIR:
 		pick_name(c, t, op->path);

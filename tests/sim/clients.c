@@ -152,6 +152,25 @@ static int change_locked(
 	return r;
 }
 
+static int do_publish(struct client *c, unsigned domain, const struct op *op, unsigned flags)
+{
+	char name[TREE_PATH_MAX];
+	struct vfs_file *f;
+	struct vfs_attr a;
+	uint64_t dir;
+	int r = find_parent(c->v, domain, op->path, &dir, name);
+
+	if (r == 0)
+		r = vfs_tmpfile(c->v, &root_cred, dir, 0644, O_RDWR, &a, &f);
+	if (r < 0)
+		return r;
+	r = do_bytes(c, f, op, flags);
+	if (r == 0)
+		r = vfs_link(c->v, &root_cred, a.inode, dir, SLICE_STR(name), &a);
+	vfs_release(c->v, f);
+	return r;
+}
+
 static int do_change(struct client *c, unsigned domain, const struct op *op, unsigned flags)
 {
 	struct vfs_file *f;
@@ -248,6 +267,8 @@ static int do_op(struct client *c, unsigned domain, const struct op *op, unsigne
 	case OP_MKDIR:
 	case OP_SYMLINK:
 		return do_create(c, domain, op);
+	case OP_PUBLISH:
+		return do_publish(c, domain, op, flags);
 	case OP_WRITE:
 	case OP_APPEND:
 	case OP_TRUNCATE:

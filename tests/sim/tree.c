@@ -278,6 +278,22 @@ static int make(struct tree *t, const struct op *op, enum node_type type, uint64
 	return 0;
 }
 
+static int publish(struct tree *t, const struct op *op, uint64_t index)
+{
+	struct node *n;
+	uint8_t *bytes;
+	int r = make(t, op, NODE_FILE, index);
+
+	if (r < 0)
+		return r;
+	n = tree_find(t, op->path);
+	bytes = need(malloc(op->len));
+	op_bytes(op->seed, bytes, op->len);
+	node_write(n, 0, bytes, op->len);
+	free(bytes);
+	return 0;
+}
+
 static int change_file(struct tree *t, const struct op *op, uint64_t index)
 {
 	struct place p = place_of(t, op->path);
@@ -459,6 +475,8 @@ int tree_apply(struct tree *t, const struct op *op, uint64_t index)
 		return make(t, op, NODE_DIR, index);
 	case OP_SYMLINK:
 		return make(t, op, NODE_LINK, index);
+	case OP_PUBLISH:
+		return publish(t, op, index);
 	case OP_WRITE:
 	case OP_APPEND:
 	case OP_TRUNCATE:
@@ -581,7 +599,7 @@ const char *op_name(enum op_kind kind)
 {
 	static const char *const names[OP_KINDS] = {"create", "write", "append", "truncate",
 		"punch", "allocate", "copy", "mkdir", "rmdir", "unlink", "rename", "exchange",
-		"link", "symlink", "mode", "xattr"};
+		"link", "symlink", "publish", "mode", "xattr"};
 
 	return names[kind];
 }

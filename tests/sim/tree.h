@@ -57,6 +57,8 @@ enum op_kind {
 	OP_EXCHANGE,
 	OP_LINK,
 	OP_SYMLINK,
+	OP_PUBLISH, /* an unnamed file is made, written, and linked: all of it is there or nothing
+		     */
 	OP_MODE,
 	OP_XATTR,
 	OP_KINDS

@@ -291,7 +291,6 @@ START_TEST(test_open_errors)
 	FAILS(vfs_open(v->vfs, &ann, i, O_RDONLY | O_NOATIME, &f), EPERM);
 	FAILS(vfs_open(v->vfs, &ann, 777777, O_RDONLY, &f), ESTALE);
 	OK(vfs_open(v->vfs, &ann, i, O_RDONLY, &f));
-	FAILS(vfs_tmpfile(v->vfs, &ann, VFS_ROOT, 0600, O_RDWR, NULL, NULL), EOPNOTSUPP);
 	vfs_release(v->vfs, f);
 }
 END_TEST
