@@ -249,6 +249,7 @@ static req_fn *const operations[] = {
 	[FUSE_INTERRUPT] = req_interrupt,
 	[FUSE_DESTROY] = req_destroy,
 	[FUSE_BATCH_FORGET] = req_batch_forget,
+	[FUSE_IOCTL] = req_ioctl,
 	[FUSE_FALLOCATE] = req_fallocate,
 	[FUSE_READDIRPLUS] = req_readdirplus,
 	[FUSE_RENAME2] = req_rename2,

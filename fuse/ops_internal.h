@@ -60,6 +60,7 @@ req_fn req_lookup, req_getattr, req_setattr, req_readlink, req_symlink, req_mkno
 	req_access, req_statfs, req_forget, req_batch_forget;
 req_fn req_open, req_read, req_write, req_release, req_fsync, req_flush, req_fallocate, req_lseek,
 	req_copy_file_range, req_copy_file_range_64;
+req_fn req_ioctl;
 req_fn req_opendir, req_readdir, req_readdirplus, req_releasedir;
 /* A process closed one of its descriptors of the file: its POSIX locks go. */
 void unlock_closed(struct call *c, struct vfs_file *f, uint64_t owner);

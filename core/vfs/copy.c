@@ -5,6 +5,7 @@
 #include "core/vfs/handle.h"
 #include "core/vfs/lookup.h"
 #include "core/vfs/op.h"
+#include "core/vfs/xattr.h"
 
 #define COPY_MS_MAX 500		      /* of one call, after its first step */
 #define WHOLE_ATTEMPTS 16	      /* after so many a step need not be whole */
@@ -71,12 +72,9 @@ static int admit(struct copying *k)
 static int may_copy(const struct copying *k)
 {
 	struct perm_node n = inode_perm(k->to);
+	int r = k->from->gone || k->to->gone ? -ESTALE : perm_frozen(n.flags, false);
 
-	if (k->from->gone || k->to->gone)
-		return -ESTALE;
-	if (n.flags & (INODE_FLAG_IMMUTABLE | INODE_FLAG_APPEND))
-		return -EPERM;
-	return k->cred->uid ? perm_knows_setid(k->cred, &n) : 0;
+	return r == 0 && k->cred->uid ? perm_knows_setid(k->cred, &n) : r;
 }
 
 /* The locked files: 0 with *ret bytes that can be copied now (0: the end); -EAGAIN: prepare again.
@@ -100,7 +98,8 @@ static int commit(struct op *op, struct copying *k, struct data_share *s, uint64
 	 */
 	size_t records = n / CHUNK_BYTES < RECORDS_MAX ? n / CHUNK_BYTES + 1 : RECORDS_MAX;
 	struct inode *to = k->to;
-	int r = op_join(op, records, records * RECORD_BYTES);
+	int r = op_join(op, records + xattr_capability_records(to),
+		records * RECORD_BYTES + xattr_capability_bytes(to));
 
 	if (r < 0) {
 		data_share_free(s);
@@ -112,6 +111,7 @@ static int commit(struct op *op, struct copying *k, struct data_share *s, uint64
 		to->size = k->to_offset + n;
 	if (k->cred->uid != 0)
 		inode_kill_setid(to, k->cred);
+	xattr_drop_capability(op, to);
 	op_touch(op, to, true);
 	k->group = op->number;
 	return 0;

@@ -104,6 +104,7 @@ static int attempt_make(struct op *op, struct inode *dir, const struct vfs_cred 
 	i->uid = c->uid;
 	i->gid = perm_new_gid(c, &n);
 	i->mode = perm_new_mode(c, &n, t->mode);
+	i->flags = perm_new_flags(&n);
 	r = inode_acl_inherit(dir, c->umask, i);
 	if (r < 0)
 		return r;

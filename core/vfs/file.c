@@ -45,14 +45,13 @@ static int may_open(const struct vfs_cred *c, const struct inode *i, int flags)
 
 	if (!handle_alive(i))
 		return -ESTALE;
-	r = perm_check(c, &n, mask);
+	r = mask & W_OK ? perm_frozen(n.flags, true) : 0;
+	if (r == 0)
+		r = perm_check(c, &n, mask);
+	if (r == 0 && (mask & W_OK))
+		r = perm_frozen(n.flags, (flags & O_APPEND) && !(flags & O_TRUNC));
 	if (r < 0)
 		return r;
-	if ((n.flags & INODE_FLAG_IMMUTABLE) && (mask & W_OK))
-		return -EPERM;
-	if ((n.flags & INODE_FLAG_APPEND) && (mask & W_OK) &&
-		(!(flags & O_APPEND) || (flags & O_TRUNC)))
-		return -EPERM;
 	return flags & O_NOATIME ? perm_owner(c, &n) : 0;
 }
 
@@ -192,14 +191,17 @@ static bool kills_setid(const struct writing *w)
 
 static int may_write(const struct inode *i, const struct writing *w)
 {
+	int r = 0;
+
 	if (i->gone)
 		return -ESTALE;
-	if (i->flags & INODE_FLAG_IMMUTABLE)
-		return -EPERM;
-	if ((i->flags & INODE_FLAG_APPEND) && !w->append)
-		return -EPERM;
-	if (kills_setid(w) && knows_setid(w->cred, i) < 0)
-		return -EPERM;
+	/* What a kernel has taken into its pages already is to be stored whatever happens then. */
+	if (!(w->flags & VFS_WRITE_CACHED))
+		r = perm_frozen(i->flags, w->append);
+	if (r == 0 && kills_setid(w))
+		r = knows_setid(w->cred, i);
+	if (r < 0)
+		return r;
 	/* Where the end is was a guess when the bytes were prepared. */
 	return w->append && w->offset != i->size ? -EAGAIN : 0;
 }

@@ -23,7 +23,7 @@ static int may_link(const struct vfs_cred *c, const struct inode *dir, const str
 		return r;
 	if (i->gone || (i->nlink == 0 && !i->linkable))
 		return -ENOENT;
-	if (i->flags & (INODE_FLAG_IMMUTABLE | INODE_FLAG_APPEND))
+	if (perm_frozen(i->flags, false) < 0)
 		return -EPERM;
 	if (i->nlink == VFS_LINK_MAX)
 		return -EMLINK;

@@ -5,7 +5,14 @@
 #include "core/vfs/acl.h"
 #include "core/vfs/inode_format.h"
 
+#include <assert.h>
 #include <unistd.h>
+
+static_assert((int)VFS_FLAG_IMMUTABLE == (int)INODE_FLAG_IMMUTABLE &&
+		      (int)VFS_FLAG_APPEND == (int)INODE_FLAG_APPEND &&
+		      (int)VFS_FLAG_NODUMP == (int)INODE_FLAG_NODUMP &&
+		      (int)VFS_FLAG_NOATIME == (int)INODE_FLAG_NOATIME,
+	"vfs_attr.flags are stored as they are");
 
 bool perm_is_trusted(const struct vfs_cred *c)
 {
@@ -67,14 +74,24 @@ int perm_remove(
 int perm_remove_child(
 	const struct vfs_cred *c, const struct perm_node *dir, const struct perm_node *child)
 {
-	if (dir->flags & INODE_FLAG_APPEND)
-		return -EPERM;
-	if (child->flags & (INODE_FLAG_IMMUTABLE | INODE_FLAG_APPEND))
+	if (perm_frozen(dir->flags, false) < 0 || perm_frozen(child->flags, false) < 0)
 		return -EPERM;
 	if ((dir->mode & S_ISVTX) && !perm_is_trusted(c) && c->uid != child->uid &&
 		c->uid != dir->uid)
 		return -EPERM;
 	return 0;
+}
+
+int perm_frozen(uint64_t flags, bool append)
+{
+	if (flags & INODE_FLAG_IMMUTABLE)
+		return -EPERM;
+	return (flags & INODE_FLAG_APPEND) && !append ? -EPERM : 0;
+}
+
+uint64_t perm_new_flags(const struct perm_node *dir)
+{
+	return dir->flags & (INODE_FLAG_NODUMP | INODE_FLAG_NOATIME);
 }
 
 uint32_t perm_new_gid(const struct vfs_cred *c, const struct perm_node *dir)

@@ -30,6 +30,11 @@ int perm_remove_child(
 	const struct vfs_cred *c, const struct perm_node *dir, const struct perm_node *child);
 /* Whether an entry may be put into `dir`. 0, -EACCES, -EPERM (immutable). */
 int perm_insert(const struct vfs_cred *c, const struct perm_node *dir);
+/* Whether the flags of an inode let anybody change it at all: bytes or attributes, or (`append`)
+ * bytes at the end. 0, -EPERM. */
+int perm_frozen(uint64_t flags, bool append);
+/* The flags of something new in `dir`. */
+uint64_t perm_new_flags(const struct perm_node *dir);
 /* Owner group and mode of something new in `dir`: a set-gid directory passes its group on, and the
  * bit to directories. */
 uint32_t perm_new_gid(const struct vfs_cred *c, const struct perm_node *dir);

@@ -74,9 +74,8 @@ static int may_allocate(const struct inode *i, const struct allocation *a)
 
 	if (i->gone)
 		return -ESTALE;
-	if (i->flags & INODE_FLAG_IMMUTABLE)
-		return -EPERM;
-	if ((i->flags & INODE_FLAG_APPEND) && (a->mode & ~VFS_FALLOC_KEEP_SIZE))
+	/* Space behind the end is as good as an append. */
+	if (perm_frozen(i->flags, !(a->mode & ~VFS_FALLOC_KEEP_SIZE)) < 0)
 		return -EPERM;
 	n = inode_perm(i);
 	return a->cred->uid ? perm_knows_setid(a->cred, &n) : 0;

@@ -55,6 +55,14 @@ struct vfs_cred {
 	bool keeps;   /* the front end goes on using numbers of what it removes, until vfs_forget */
 };
 
+/* As docs/format.md has them. Only root sets and clears the first two. */
+enum vfs_flag {
+	VFS_FLAG_IMMUTABLE = 1, /* nothing of it changes, for nobody */
+	VFS_FLAG_APPEND = 2,	/* bytes, or entries, are only added */
+	VFS_FLAG_NODUMP = 4,
+	VFS_FLAG_NOATIME = 8,
+};
+
 struct vfs_attr {
 	uint64_t inode, generation;
 	uint32_t mode; /* type and permissions, as st_mode */
@@ -65,7 +73,7 @@ struct vfs_attr {
 	uint64_t allocated; /* bytes, a multiple of 512 */
 	bool provisional; /* `allocated` is an estimate until the group of the last change closes */
 	struct timespec atime, mtime, ctime, btime;
-	uint32_t flags;	 /* FLAG_* of docs/format.md: immutable, append-only, no dump, no atime */
+	uint32_t flags;	 /* enum vfs_flag */
 	uint64_t change; /* rises with every change of data or attributes */
 };
 

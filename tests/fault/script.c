@@ -428,6 +428,23 @@ static int set_times(struct script *s)
 	return set_attributes(s, "a/small", VFS_SET_ATIME | VFS_SET_MTIME, &in);
 }
 
+static int set_flags(struct script *s)
+{
+	const struct vfs_attr in = {.flags = VFS_FLAG_IMMUTABLE | VFS_FLAG_NODUMP};
+
+	return set_attributes(s, "a/small", VFS_SET_FLAGS, &in);
+}
+static int immutable_refused(struct script *s)
+{
+	return expect(remove_path(s, "a/small", false), -EPERM);
+}
+static int clear_flags(struct script *s)
+{
+	const struct vfs_attr in = {.flags = VFS_FLAG_NODUMP};
+
+	return set_attributes(s, "a/small", VFS_SET_FLAGS, &in);
+}
+
 static int access_user(struct script *s)
 {
 	uint64_t inode;
@@ -632,6 +649,9 @@ const struct script_step script_steps[] = {
 	STEP(script_xattr_set_capability),
 	STEP(truncate_up),
 	STEP(set_times),
+	STEP(set_flags),
+	STEP(immutable_refused),
+	STEP(clear_flags),
 	STEP(access_user),
 	STEP(access_refused),
 	STEP(statfs_s),

@@ -115,6 +115,7 @@ static int mix_inode(struct vfs *v, uint64_t inode, uint64_t *h)
 	mix(h, &a.uid, sizeof a.uid);
 	mix(h, &a.gid, sizeof a.gid);
 	mix(h, &a.nlink, sizeof a.nlink);
+	mix(h, &a.flags, sizeof a.flags);
 	mix(h, &a.rdev, sizeof a.rdev);
 	r = mix_xattrs(v, inode, h);
 	if (r < 0)

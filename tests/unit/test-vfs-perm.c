@@ -259,6 +259,22 @@ START_TEST(test_owner)
 }
 END_TEST
 
+START_TEST(test_frozen)
+{
+	struct perm_node dir = NODE(DIR(0755), 0, 0, 0);
+
+	for (unsigned flags = 0; flags < 16; flags++) {
+		bool immutable = flags & INODE_FLAG_IMMUTABLE, append = flags & INODE_FLAG_APPEND;
+
+		ck_assert_int_eq(perm_frozen(flags, false), immutable || append ? -EPERM : 0);
+		ck_assert_int_eq(perm_frozen(flags, true), immutable ? -EPERM : 0);
+		dir.flags = flags;
+		ck_assert_uint_eq(
+			perm_new_flags(&dir), flags & (INODE_FLAG_NODUMP | INODE_FLAG_NOATIME));
+	}
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("vfs-perm");
@@ -275,6 +291,7 @@ int main(void)
 	tcase_add_test(t, test_kill_setid);
 	tcase_add_test(t, test_checked);
 	tcase_add_test(t, test_owner);
+	tcase_add_test(t, test_frozen);
 	suite_add_tcase(s, t);
 	srunner_run_all(sr, CK_NORMAL);
 	failed = srunner_ntests_failed(sr);
