@@ -82,11 +82,16 @@ void reply_entry(struct call *c, const struct vfs_attr *a)
 	reply_data(c, &out, sizeof out);
 }
 
+void attr_valid(const struct call *c, const struct vfs_attr *a, uint64_t *seconds, uint32_t *ns)
+{
+	time_out(attr_valid_ms(c, a), seconds, ns);
+}
+
 void reply_attr(struct call *c, const struct vfs_attr *a)
 {
 	struct fuse_attr_out out = {0};
 
-	time_out(attr_valid_ms(c, a), &out.attr_valid, &out.attr_valid_nsec);
+	attr_valid(c, a, &out.attr_valid, &out.attr_valid_nsec);
 	attr_encode(a, &out.attr);
 	reply_data(c, &out, sizeof out);
 }
@@ -256,6 +261,7 @@ static req_fn *const operations[] = {
 	[FUSE_LSEEK] = req_lseek,
 	[FUSE_COPY_FILE_RANGE] = req_copy_file_range,
 	[FUSE_TMPFILE] = req_tmpfile,
+	[PROTO_STATX] = req_statx,
 	[PROTO_COPY_FILE_RANGE_64] = req_copy_file_range_64,
 };
 

@@ -2,6 +2,8 @@
 /* Requests about attributes. */
 #include "fuse/ops_internal.h"
 
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 void req_getattr(struct call *c)
@@ -13,6 +15,53 @@ void req_getattr(struct call *c)
 		reply_attr(c, &a);
 	else
 		reply_result(c, r);
+}
+
+static struct proto_sx_time sx_time(struct timespec t)
+{
+	return (struct proto_sx_time){.tv_sec = t.tv_sec, .tv_nsec = (uint32_t)t.tv_nsec};
+}
+
+static uint64_t sx_attributes(const struct vfs_attr *a)
+{
+	return (a->flags & VFS_FLAG_IMMUTABLE ? STATX_ATTR_IMMUTABLE : 0) |
+	       (a->flags & VFS_FLAG_APPEND ? STATX_ATTR_APPEND : 0) |
+	       (a->flags & VFS_FLAG_NODUMP ? STATX_ATTR_NODUMP : 0);
+}
+
+/* Asked for when a program wants the birth time, which nothing else carries. */
+void req_statx(struct call *c)
+{
+	struct vfs_attr a;
+	int r = vfs_getattr(c->vfs, &c->cred, c->header.nodeid, &a);
+
+	if (r < 0) {
+		reply_result(c, r);
+		return;
+	}
+
+	struct proto_statx_out out = {
+		.stat = {.mask = STATX_BASIC_STATS | STATX_BTIME,
+			.blksize = 4096,
+			.attributes = sx_attributes(&a),
+			.attributes_mask =
+				STATX_ATTR_IMMUTABLE | STATX_ATTR_APPEND | STATX_ATTR_NODUMP,
+			.nlink = a.nlink,
+			.uid = a.uid,
+			.gid = a.gid,
+			.mode = (uint16_t)a.mode,
+			.ino = a.inode,
+			.size = a.size,
+			.blocks = a.allocated / 512,
+			.atime = sx_time(a.atime),
+			.btime = sx_time(a.btime),
+			.ctime = sx_time(a.ctime),
+			.mtime = sx_time(a.mtime),
+			.rdev_major = major(a.rdev),
+			.rdev_minor = minor(a.rdev)}};
+
+	attr_valid(c, &a, &out.attr_valid, &out.attr_valid_nsec);
+	reply_data(c, &out, sizeof out);
 }
 
 static unsigned set_decode(const struct fuse_setattr_in *in)

@@ -24,6 +24,8 @@ void reply_data(struct call *c, const void *data, size_t len);
 void reply_entry(struct call *c, const struct vfs_attr *a);
 void reply_attr(struct call *c, const struct vfs_attr *a);
 void reply_open(struct call *c, struct vfs_file *f, int flags);
+/* How long the kernel may keep what the answer says. */
+void attr_valid(const struct call *c, const struct vfs_attr *a, uint64_t *seconds, uint32_t *ns);
 void attr_encode(const struct vfs_attr *a, struct fuse_attr *out);
 void entry_encode(const struct call *c, const struct vfs_attr *a, struct fuse_entry_out *out);
 /* The flags of an open for the vfs. */
@@ -60,7 +62,7 @@ req_fn req_lookup, req_getattr, req_setattr, req_readlink, req_symlink, req_mkno
 	req_access, req_statfs, req_forget, req_batch_forget;
 req_fn req_open, req_read, req_write, req_release, req_fsync, req_flush, req_fallocate, req_lseek,
 	req_copy_file_range, req_copy_file_range_64;
-req_fn req_ioctl;
+req_fn req_ioctl, req_statx;
 req_fn req_opendir, req_readdir, req_readdirplus, req_releasedir;
 /* A process closed one of its descriptors of the file: its POSIX locks go. */
 void unlock_closed(struct call *c, struct vfs_file *f, uint64_t owner);

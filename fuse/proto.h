@@ -23,6 +23,29 @@
 #define PROTO_STATX 52		    /* 7.39, kernel 6.6 */
 #define PROTO_COPY_FILE_RANGE_64 53 /* 7.45, kernel 6.18 */
 
+/* Of PROTO_STATX. */
+struct proto_sx_time {
+	int64_t tv_sec;
+	uint32_t tv_nsec;
+	int32_t reserved;
+};
+struct proto_statx {
+	uint32_t mask, blksize; /* mask: STATX_* */
+	uint64_t attributes;
+	uint32_t nlink, uid, gid;
+	uint16_t mode, spare0;
+	uint64_t ino, size, blocks, attributes_mask;
+	struct proto_sx_time atime, btime, ctime, mtime;
+	uint32_t rdev_major, rdev_minor, dev_major, dev_minor;
+	uint64_t spare[14];
+};
+struct proto_statx_out {
+	uint64_t attr_valid; /* how long it may be kept: seconds, nanoseconds */
+	uint32_t attr_valid_nsec, flags;
+	uint64_t spare[2];
+	struct proto_statx stat;
+};
+
 /* The answer of PROTO_COPY_FILE_RANGE_64, whose arguments are those of FUSE_COPY_FILE_RANGE. */
 struct proto_copy_file_range_out {
 	uint64_t bytes_copied;
