@@ -69,6 +69,23 @@ static int get_attr(struct inode *i, struct vfs_attr *ret)
 	return r;
 }
 
+/* "." of anything, by which kernels find again what a file handle names. */
+static int lookup_self(
+	struct vfs_engine *e, const struct vfs_cred *c, uint64_t number, struct vfs_attr *ret)
+{
+	CLEANUP(inode_unref_p) struct inode *i = NULL;
+	struct perm_node n;
+	int r = inode_get(e, number, &i);
+
+	if (r < 0)
+		return r;
+	rwlock_rdlock(&i->lock);
+	n = inode_perm(i);
+	r = S_ISDIR(n.mode) ? perm_check(c, &n, X_OK) : 0;
+	rwlock_unlock(&i->lock);
+	return r < 0 ? r : get_attr(i, ret);
+}
+
 static int lookup_parent(struct inode *dir, struct vfs_attr *ret)
 {
 	CLEANUP(inode_unref_p) struct inode *parent = NULL;
@@ -89,12 +106,12 @@ int engine_lookup(struct vfs *v, const struct vfs_cred *c, uint64_t dir_number, 
 	CLEANUP(inode_unref_p) struct inode *dir = NULL;
 	int r = engine_enter(e);
 
+	if (r == 0 && slice_eq(name, SLICE_STR(".")))
+		return lookup_self(e, c, dir_number, ret);
 	if (r == 0)
 		r = lookup_dir(e, c, dir_number, &dir);
 	if (r < 0)
 		return r;
-	if (slice_eq(name, SLICE_STR(".")))
-		return get_attr(dir, ret);
 	if (slice_eq(name, SLICE_STR("..")))
 		return lookup_parent(dir, ret);
 	for (unsigned attempt = 0; attempt < MISSING_ATTEMPTS; attempt++) {

@@ -181,7 +181,7 @@ struct vfs {
 struct vfs_ops {
 	/* ---- names ---- */
 	/* Finds `name` ("." and ".." too) in directory `dir`; needs search permission. *ret is what
-	 * getattr gives. */
+	 * getattr gives. "." of something else than a directory is that itself. */
 	int (*lookup)(struct vfs *v, const struct vfs_cred *c, uint64_t dir, struct slice name,
 		struct vfs_attr *ret);
 	/*

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Unnamed files: what they are, that they get a name once, and that they go otherwise. */
+/* Unnamed files: what they are, that they get a name once, and that they go otherwise. Files that
+ * are known by their numbers. */
 #include "tests/unit/vfs-ops-fixture.h"
 
 static struct vfs_file *make(uint64_t dir, int flags, struct vfs_attr *a)
@@ -91,6 +92,25 @@ START_TEST(test_linked)
 }
 END_TEST
 
+/* "." finds again what a kernel knows by its number alone. */
+START_TEST(test_by_number)
+{
+	uint64_t dir = mkdir_at(VFS_ROOT, "d"), file = file_at(dir, "f");
+	struct vfs_attr a, closed = {.mode = 0700};
+
+	OK(vfs_setattr(v->vfs, &test_root, dir, NULL, VFS_SET_MODE, &closed, &a));
+	OK(vfs_lookup(v->vfs, &test_root, dir, S("."), &a));
+	ck_assert_uint_eq(a.inode, dir);
+	OK(vfs_lookup(v->vfs, &ann, file, S("."), &a));
+	ck_assert_uint_eq(a.inode, file);
+	ck_assert_uint_eq(a.generation, attr(file).generation);
+	FAILS(vfs_lookup(v->vfs, &ann, dir, S("."), &a), EACCES);
+	FAILS(vfs_lookup(v->vfs, &test_root, file, S(".."), &a), ENOTDIR);
+	OK(vfs_unlink(v->vfs, &test_root, dir, S("f")));
+	FAILS(vfs_lookup(v->vfs, &test_root, file, S("."), &a), ESTALE);
+}
+END_TEST
+
 /* The name is lost with its group, the file with its open file. */
 START_TEST(test_crash)
 {
@@ -122,6 +142,7 @@ static void add_tests(TCase *t)
 	tcase_add_test(t, test_refused);
 	tcase_add_test(t, test_linked);
 	tcase_add_test(t, test_crash);
+	tcase_add_test(t, test_by_number);
 }
 
 int main(void)
