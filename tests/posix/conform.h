@@ -165,8 +165,6 @@ int crowd_run(const char *dir, uint64_t seed, unsigned seconds);
 /* Why this difference is expected: a reason, or NULL. */
 const char *known_reason(const char *call, const struct result *reference,
 	const struct result *tested, const char *difference);
-/* Entries that no longer describe anything; prints them. */
-size_t known_unused(void);
 
 /* splitmix64 */
 uint64_t draw(uint64_t *state);
