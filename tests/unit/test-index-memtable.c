@@ -373,12 +373,14 @@ START_TEST(readers_beside_a_writer)
 			uint8_t value[8];
 
 			snprintf(key, sizeof(key), "k%02u", k);
-			put_le64(value, 0);
 			if (group % 10 == 0 || group == 1) {
+				put_le64(value, 2 * group); /* replaced within the group, and seen
+							       until then */
 				memtable_add(g, RECORD_PUT, SLICE_STR(key), SLICE(value, 8));
-				put_le64(value, group); /* replaced within the group */
+				put_le64(value, group);
 				memtable_add(g, RECORD_PUT, SLICE_STR(key), SLICE(value, 8));
 			} else {
+				put_le64(value, 0);
 				memtable_add(g, RECORD_DELTA, SLICE_STR(key), SLICE(value, 8));
 			}
 		}
