@@ -115,8 +115,9 @@ void pick_op(struct client *c, struct tree *t, struct op *op)
 						       : rng_below(&c->rng, 60000);
 	switch (op->kind) {
 	case OP_PUBLISH:
+		pick_name(c, t, op->path);
 		op->offset = 0;
-		/* fall through */
+		break;
 	case OP_CREATE:
 	case OP_MKDIR:
 		pick_name(c, t, op->path);
