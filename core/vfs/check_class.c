@@ -33,6 +33,8 @@ static const struct {
 		"bytes or names of something lost take space, and nothing leads to them"},
 	[CHECK_XATTR_NO_INODE] = {"xattr-no-inode", false,
 		"attributes of something lost take space, and nothing leads to them"},
+	[CHECK_XATTR_SUMMARY] = {"xattr-summary", false,
+		"attributes may not be shown, or stay behind when the file is removed"},
 	[CHECK_ACL] = {"acl-damaged", false, "whether access is granted cannot be decided"},
 	[CHECK_RECORD_UNKNOWN] = {"record-unknown", false,
 		"a program that is newer or wrong has written here"},

@@ -9,6 +9,12 @@ typedef unsigned long long ull;
 
 #define PROGRESS_RECORDS 65536u
 
+/* As tag 7 of an inode has it. */
+struct xattr_summary {
+	uint32_t count, capability;
+	uint64_t bytes;
+};
+
 struct collecting {
 	struct check *c;
 	uint64_t number;	   /* whose records are being read; 0 = before the first */
@@ -16,7 +22,9 @@ struct collecting {
 	bool damaged;		   /* the latter */
 	bool told_records, told_xattr, told_place, told_extents;
 	bool is_inline;
-	uint64_t allocated; /* as the inode says */
+	uint64_t allocated;		     /* as the inode says */
+	struct xattr_summary summary, found; /* as the inode says; as there are */
+	bool bad_summary;
 	struct check_chunks chunks;
 	uint64_t last_cookie;
 	uint64_t hash;	  /* of the names below */
@@ -24,6 +32,17 @@ struct collecting {
 };
 
 /* ---- inodes ---- */
+
+static void check_tag(struct check *c, uint64_t number, uint64_t tag)
+{
+	if (tag == INODE_TAG_ACCESS_ACL)
+		check_tell(c, CHECK_ACL, number, "the access ACL does not decode");
+	else if (tag == INODE_TAG_DEFAULT_ACL)
+		check_tell(c, CHECK_ACL, number, "the default ACL does not decode");
+	else if (tag == INODE_TAG_XATTRS)
+		check_tell(c, CHECK_XATTR_SUMMARY, number,
+			"the summary of its attributes does not decode");
+}
 
 static int add(struct check *c, const struct check_inode *i)
 {
@@ -42,6 +61,7 @@ static int add_inode(struct collecting *w, const struct inode_record *r)
 		.type = dirent_type_of_mode(r->mode),
 	};
 
+	struct slice summary = inode_record_tag(r->tags, INODE_TAG_XATTRS);
 	int e = add(c, &i);
 
 	if (e < 0)
@@ -50,6 +70,10 @@ static int add_inode(struct collecting *w, const struct inode_record *r)
 	w->is_inline = r->inline_data.len > 0;
 	w->allocated = r->allocated;
 	w->chunks.size = r->size;
+	if (summary.len == INODE_XATTRS_BYTES)
+		w->summary = (struct xattr_summary){.count = get_le32(summary.data),
+			.capability = get_le32(summary.data + 4),
+			.bytes = get_le64(summary.data + 8)};
 	c->allocated += (int64_t)r->allocated;
 	c->result->inodes++;
 	c->result->directories += S_ISDIR(r->mode) != 0;
@@ -59,19 +83,36 @@ static int add_inode(struct collecting *w, const struct inode_record *r)
 static int collect_inode(struct collecting *w, const struct record *rec)
 {
 	struct inode_record r;
+	uint64_t bad_tag;
 
-	if (inode_record_decode(rec->value, &r) == 0)
+	if (inode_record_inspect(rec->value, &r, &bad_tag) == 0) {
+		check_tag(w->c, w->number, bad_tag);
+		w->bad_summary = bad_tag == INODE_TAG_XATTRS;
 		return add_inode(w, &r);
+	}
 	check_tell(w->c, CHECK_INODE_DAMAGED, w->number, "the record of the inode does not decode");
 	w->damaged = w->c->damaged_inodes = true;
 	w->c->result->inodes++;
 	return add(w->c, &(struct check_inode){.number = w->number});
 }
 
+static void check_summary(struct collecting *w)
+{
+	const struct xattr_summary *s = &w->summary, *f = &w->found;
+
+	if (!w->inode || w->bad_summary ||
+		(s->count == f->count && s->capability == f->capability && s->bytes == f->bytes))
+		return;
+	check_tell(w->c, CHECK_XATTR_SUMMARY, w->number,
+		"it says %u attributes of %llu bytes, there are %u of %llu", s->count,
+		(ull)s->bytes, f->count, (ull)f->bytes);
+}
+
 /* All records of a number have been seen. */
 static void finish_number(struct collecting *w)
 {
 	check_chunks_end(&w->chunks);
+	check_summary(w);
 	if (!w->inode || w->inode->type != DT_REG || w->is_inline || w->chunks.damaged ||
 		w->allocated == w->chunks.allocated)
 		return;
@@ -165,6 +206,17 @@ static void nobody(struct collecting *w, const struct key_parts *k)
 			k->kind == KEY_DIRENT ? "entries" : "extents");
 }
 
+static void collect_xattr(struct collecting *w, const struct record *rec, const struct key_parts *k)
+{
+	uint64_t bytes = k->name.len + rec->value.len;
+
+	w->c->allocated += (int64_t)bytes;
+	w->found.bytes += bytes;
+	w->found.count++;
+	if (slice_eq(k->name, SLICE_STR("security.capability")))
+		w->found.capability = (uint32_t)rec->value.len + 1;
+}
+
 static int collect_chunk(struct collecting *w, const struct record *rec, const struct key_parts *k)
 {
 	if (w->inode->type == DT_REG)
@@ -203,7 +255,7 @@ static int collect_record(struct collecting *w, const struct record *rec)
 	else if (k.kind == KEY_CHUNK)
 		return collect_chunk(w, rec, &k);
 	else if (k.kind == KEY_XATTR)
-		w->c->allocated += (int64_t)(k.name.len + rec->value.len);
+		collect_xattr(w, rec, &k);
 	return 0;
 }
 

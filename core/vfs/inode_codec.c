@@ -103,7 +103,8 @@ static bool tag_valid(uint64_t tag, struct slice bytes, uint32_t mode)
 	}
 }
 
-static bool tags_valid(struct slice tags, uint32_t mode)
+/* False: they are not even fields. */
+static bool tags_valid(struct slice tags, uint32_t mode, uint64_t *ret_bad_tag)
 {
 	struct cursor c = cursor_of(tags);
 
@@ -111,8 +112,8 @@ static bool tags_valid(struct slice tags, uint32_t mode)
 		uint64_t tag = cursor_varint(&c);
 		struct slice bytes = cursor_bytes(&c, cursor_varint(&c));
 
-		if (c.bad || !tag_valid(tag, bytes, mode))
-			return false;
+		if (!c.bad && !*ret_bad_tag && !tag_valid(tag, bytes, mode))
+			*ret_bad_tag = tag;
 	}
 	return !c.bad;
 }
@@ -128,11 +129,13 @@ static bool record_consistent(const struct inode_record *r)
 		return false;
 	if (S_ISDIR(r->mode) ? !r->parent || r->parent > INODE_MAX : r->parent > 0)
 		return false;
-	return tags_valid(r->tags, r->mode);
+	return true;
 }
 
-int inode_record_decode(struct slice value, struct inode_record *ret)
+int inode_record_inspect(struct slice value, struct inode_record *ret, uint64_t *ret_bad_tag)
 {
+	uint64_t bad_tag = 0;
+
 	struct cursor c = cursor_of(value);
 	struct inode_record r = {0};
 	uint8_t version = cursor_u8(&c);
@@ -156,10 +159,24 @@ int inode_record_decode(struct slice value, struct inode_record *ret)
 	r.inline_data = cursor_bytes(&c, cursor_varint_max(&c, INODE_INLINE_MAX));
 	r.symlink = cursor_bytes(&c, cursor_varint_max(&c, INODE_SYMLINK_MAX));
 	r.tags = cursor_bytes(&c, cursor_left(&c));
-	if (c.bad || !record_consistent(&r))
+	if (c.bad || !record_consistent(&r) || !tags_valid(r.tags, r.mode, &bad_tag))
 		return -EBADMSG;
 	*ret = r;
+	*ret_bad_tag = bad_tag;
 	return 0;
+}
+
+int inode_record_decode(struct slice value, struct inode_record *ret)
+{
+	struct inode_record r;
+	uint64_t bad_tag;
+	int e = inode_record_inspect(value, &r, &bad_tag);
+
+	if (e == 0 && bad_tag)
+		e = -EBADMSG;
+	if (e == 0)
+		*ret = r;
+	return e;
 }
 
 struct slice inode_record_tag(struct slice tags, uint64_t tag)

@@ -26,6 +26,9 @@ size_t inode_record_bound(size_t inline_len, size_t symlink_len, size_t tags_len
 size_t inode_record_encode(const struct inode_record *r, uint8_t *out);
 /* The slices of *ret borrow from `value`. 0, -EBADMSG; -EPROTONOSUPPORT an unknown version. */
 int inode_record_decode(struct slice value, struct inode_record *ret);
+/* The same, but contents of a tagged field that are wrong are no error: *ret_bad_tag is the first
+ * of those, 0 = none. */
+int inode_record_inspect(struct slice value, struct inode_record *ret, uint64_t *ret_bad_tag);
 /* The bytes of a tag; an empty slice with data NULL when it is absent. */
 struct slice inode_record_tag(struct slice tags, uint64_t tag);
 

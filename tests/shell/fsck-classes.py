@@ -172,6 +172,13 @@ case("extents of nobody", words("put", chunk_key(NOBODY), allocated_extent(4096)
      [("records-no-inode", None, NOBODY, None)])
 case("xattr of nobody", words("put", be(NOBODY) + "03" + b"user.x".hex(), "00"),
      [("xattr-no-inode", None, NOBODY, None)])
+case("xattr without summary", words("put", be(SMALL) + "03" + b"user.x".hex(), "00", ",", *usage(7, 0)),
+     [("xattr-summary", "/a/b/small", SMALL, None)])
+case("xattr summary too large", words("inode", SMALL, "tag7", "0100000000000000" + "0900000000000000"),
+     [("xattr-summary", "/a/b/small", SMALL, None)])
+case("xattr summary damaged", words("inode", SMALL, "tag7", "01"), [("xattr-summary", "/a/b/small", SMALL, None)])
+case("access ACL", words("inode", SMALL, "tag1", "02000000ff"), [("acl-damaged", "/a/b/small", SMALL, None)])
+case("default ACL", words("inode", C, "tag2", "0100000001000700ffffffff"), [("acl-damaged", "/a/c", C, None)])
 case("unknown record", words("put", be(SMALL) + "09", "00"), [("record-unknown", None, None, None)])
 case("unknown record of the volume", words("put", be(0) + "0a01", "00"), [("record-unknown", None, None, None)])
 case("orphan of nobody", words("put", orphan_key(NOBODY), ""), [("orphan-no-inode", None, NOBODY, None)])
