@@ -72,7 +72,7 @@ static void usage(void)
 	     "A VOLUME is an address: file:///path, /path or ./path. It may be left out when the configuration\n"
 	     "(storage.url) or $ZEROFS_VOLUME names one.\n"
 	     "\n"
-	     "      --json                 info, status, change-password, key: as one JSON object\n"
+	     "      --json                 info, status, fsck, change-password, key: as one JSON object\n"
 	     "      --data                 fsck: open every frame\n"
 	     "  -p, --parents              put: make missing directories\n"
 	     "  -a, --all                  ls: with inode, owner, times\n"
