@@ -38,8 +38,6 @@ struct check_inodes {
 	size_t n;
 };
 
-struct check_report;
-
 struct check {
 	struct vfs_engine *engine; /* NULL: only the store is looked at */
 	struct index *index;
@@ -128,8 +126,8 @@ int check_missing_segments(struct check *c);
  * error. */
 int check_segment_missing(struct check *c, uint64_t epoch, uint64_t sequence);
 int check_frames(struct check *c); /* check_frames.c */
-int check_tables(struct check *c); /* check_objects.c: reads every table */
-int check_log(struct check *c);	   /* check_objects.c: reads the log from the replay start on */
+int check_tables(struct check *c); /* check_store.c: reads every table ... */
+int check_log(struct check *c);	   /* ... and the log from the replay start on */
 
 /* check_extents.c: one chunk record of a regular file. */
 struct check_chunks {

@@ -97,6 +97,9 @@ static void drop_prefix(char *text, const char *object)
 		memmove(text, text + n + 2, strlen(text + n + 2) + 1);
 }
 
+static void gather(struct check *c, struct gathered f, const char *object, const char *format,
+	va_list args) __attribute__((format(printf, 4, 0)));
+
 static void gather(
 	struct check *c, struct gathered f, const char *object, const char *format, va_list args)
 {

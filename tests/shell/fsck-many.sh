@@ -25,3 +25,19 @@ many=$(peak 0)
 plant "$STORE" inode 1200000 nlink +1
 expect 4 zerofs fsck "$STORE"
 printed '^link-count: /a/c/200000 (inode 1200000): 2 links recorded, 1 found;'
+# Whoever looks at a terminal sees how far it is; nobody else does.
+[ ! -s "$WORK/err" ] || fail "fsck said: $(cat "$WORK/err")"
+py -c '
+import os, pty, subprocess, sys
+mine, theirs = pty.openpty()
+p = subprocess.Popen(["zerofs", "fsck", sys.argv[1]], stdout=subprocess.DEVNULL, stderr=theirs)
+os.close(theirs)
+seen = b""
+try:
+    while chunk := os.read(mine, 4096):
+        seen += chunk
+except OSError:
+    pass
+assert p.wait() == 4
+assert b" records" in seen or b" inodes" in seen or b" entries" in seen, seen
+assert seen.endswith(b"\r\x1b[K"), seen[-40:]' "$STORE"
