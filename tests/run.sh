@@ -325,7 +325,7 @@ stage()
 	cp -r packaging "$STAGE/shell/packaging"
 	rm -rf "$STAGE/posix"
 	cp -r tests/posix "$STAGE/posix"
-	for f in fuse/zerofs-mount cli/zerofs tests/shell/fsx tests/shell/journal tests/posix/conform; do cp "$dir/$f" "$STAGE/$1/" || return; done
+	for f in fuse/zerofs-mount cli/zerofs tests/shell/fsx tests/shell/journal tests/shell/plant tests/posix/conform; do cp "$dir/$f" "$STAGE/$1/" || return; done
 	chmod -R a+rX "$STAGE"
 }
 
@@ -426,7 +426,7 @@ part_cookies()
 part_sanitized()
 {
 	build_asan
-	stage asan && DAMAGE_STEP=7 scripts asan damage fsx crash-remount commands
+	stage asan && DAMAGE_STEP=7 scripts asan damage fsx crash-remount commands fsck-classes
 	run build-tsan build tsan "$MOUNT_PROGRAMS" --buildtype=debug -Doptimization=1 -Db_sanitize=thread
 	if setarch -R true 2>/dev/null; then
 		stage tsan && scripts tsan fsx append rename journal locks lock-waits
