@@ -59,8 +59,10 @@ static bool is_missing(struct frames *f, const struct extent *e)
 	if (!f->c->o->store)
 		return true;
 	if (f->gone_epoch != e->epoch || f->gone_sequence != e->sequence) {
-		int r = check_segment_missing(f->c, e->epoch, e->sequence);
+		int r = check_newest(f->c);
 
+		if (r == 0)
+			r = check_segment_missing(f->c, e->epoch, e->sequence);
 		if (r < 0 && f->r == 0)
 			f->r = r;
 		f->gone_epoch = e->epoch;

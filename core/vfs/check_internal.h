@@ -122,9 +122,10 @@ int check_counters(struct check *c);
 int check_usage(struct check *c);	/* check_segments.c: reads it ... */
 void check_live_bytes(struct check *c); /* ... and tells what is wrong */
 int check_missing_segments(struct check *c);
-/* Whether a segment should still be in the store, and is not, in the newest state: 1, 0, or an
- * error. */
+/* Whether a segment that was not there should be: 1, 0, or an error. After check_newest (a follower
+ * moves to the newest state): the record of a segment goes, durably, before its object. */
 int check_segment_missing(struct check *c, uint64_t epoch, uint64_t sequence);
+int check_newest(struct check *c);
 int check_frames(struct check *c); /* check_frames.c */
 int check_tables(struct check *c); /* check_store.c: reads every table ... */
 int check_log(struct check *c);	   /* ... and the log from the replay start on */

@@ -81,13 +81,8 @@ int check_segment_missing(struct check *c, uint64_t epoch, uint64_t sequence)
 	char name[LOG_KEY_MAX];
 	uint8_t byte;
 	size_t len;
-	int r = 0;
+	int r = index_get(c->index, GROUP_NOW, key_slice(&k), 0, &value, NULL, c->err);
 
-	/* A segment's record is deleted, durably, before its object is. */
-	if (c->o->refresh)
-		r = c->o->refresh(c->o->refresh_arg, c->err);
-	if (r == 0)
-		r = index_get(c->index, GROUP_NOW, key_slice(&k), 0, &value, NULL, c->err);
 	if (r == -ENOENT)
 		return 0;
 	if (r < 0)
@@ -97,17 +92,28 @@ int check_segment_missing(struct check *c, uint64_t epoch, uint64_t sequence)
 	return r == -ENOENT ? 1 : r;
 }
 
+int check_newest(struct check *c)
+{
+	return c->o->refresh ? c->o->refresh(c->o->refresh_arg, c->err) : 0;
+}
+
 int check_missing_segments(struct check *c)
 {
+	bool asked = false;
+
 	for (size_t i = 0; c->listed && i < c->usage.n; i++) {
 		struct segment_usage *s = &c->usage.v[i];
 		char key[LOG_KEY_MAX];
+		int r = 0;
 
-		/* What nothing refers to may have gone when its writer died. */
+		/* Nothing is lost with what nothing refers to. */
 		if (!s->record || s->size || (s->counted == 0 && s->recorded <= 0))
 			continue;
-		int r = check_segment_missing(c, s->epoch, s->sequence);
-
+		if (!asked) /* what was gone when it was listed has no record now */
+			r = check_newest(c);
+		asked = true;
+		if (r == 0)
+			r = check_segment_missing(c, s->epoch, s->sequence);
 		if (r < 0)
 			return r;
 		s->mark |= r ? CHECK_SEGMENT_MISSING : CHECK_SEGMENT_GONE;
