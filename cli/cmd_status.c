@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #define STATUS_TIMEOUT_MS 10000
+#define TELL_AFTER_MS 2000 /* of waiting */
 #define FOR_EVER UINT64_MAX
 
 /* Calls `op` of whoever holds c->argv[0]; *ret: the answer. 0 or an exit status, said. */
@@ -124,13 +125,38 @@ static int detach(struct cli *c)
 	return WIFEXITED(status) && WEXITSTATUS(status) == 0 ? 0 : EXIT_FAILED;
 }
 
+/* Whether the process at `path` has something to say about why it does not end: said, once. */
+static bool tell_why(const char *path)
+{
+	CLEANUP(free_p) char *text = NULL;
+
+	if (control_call(path, "status", STATUS_TIMEOUT_MS, &text, NULL) < 0)
+		return false;
+	json_t *o = json_loads(text, 0, NULL);
+	json_t *store = json_object_get(o, "store");
+	const char *why = json_string_value(json_object_get(o, "error"));
+
+	if (!why && json_is_true(json_object_get(store, "degraded")))
+		why = json_string_value(json_object_get(store, "error"));
+	if (why)
+		(void)fprintf(stderr,
+			"zerofs umount: unmounted; waiting until everything is stored: %s\n", why);
+	json_decref(o);
+	return why != NULL;
+}
+
 /* Waits until the process has ended; that somebody has yet to reap it does not matter. */
-static void await_end(int pidfd)
+static void await_end(int pidfd, const char *control)
 {
 	struct pollfd p = {.fd = pidfd, .events = POLLIN};
+	bool told = false;
+	int n;
 
-	while (pidfd >= 0 && poll(&p, 1, -1) < 0 && errno == EINTR)
-		;
+	while (pidfd >= 0 && (n = poll(&p, 1, told ? -1 : TELL_AFTER_MS)) <= 0)
+		if (n == 0)
+			told = tell_why(control);
+		else if (errno != EINTR)
+			return;
 }
 
 int cmd_umount(struct cli *c)
@@ -139,7 +165,7 @@ int cmd_umount(struct cli *c)
 	CLEANUP(close_fd_p) int holder = -1;
 	bool mounted = false;
 	struct error e = {0};
-	char path[512], real[PATH_MAX];
+	char path[512], real[PATH_MAX], control[PATH_MAX] = "";
 	int r = cli_find_holder(c->argv[0], path, sizeof path, &mounted, &e);
 
 	if (r == 0 && !mounted)
@@ -157,10 +183,12 @@ int cmd_umount(struct cli *c)
 		holder = (int)syscall(
 			SYS_pidfd_open, (pid_t)json_integer_value(json_object_get(o, "pid")), 0);
 		json_decref(o);
+		if (!realpath(path, control)) /* the link goes with the mount */
+			*control = 0;
 	} /* else a read-only mount, which has nothing to store */
 	int status = detach(c);
 
 	if (status == 0)
-		await_end(holder);
+		await_end(holder, control);
 	return status;
 }

@@ -266,6 +266,15 @@ static bool pause_until_work(struct maintenance *m, bool *poked)
 	return !m->stop;
 }
 
+/* Memory of the index comes back by flushes only: nobody waits for it while the store refuses
+ * tables, or the groups that they could be made of. */
+static void note_refusal(struct maintenance *m, int r)
+{
+	int refused = log_refused(m->o.log);
+
+	index_refuse(m->o.index, r == -ENOSPC || r == -EACCES ? r : refused);
+}
+
 static void flusher_main(void *arg)
 {
 	struct maintenance *m = arg;
@@ -286,6 +295,7 @@ static void flusher_main(void *arg)
 		note_error(m, "flush", r < 0 ? r : 0, &e);
 		if (r == -ESTALE)
 			return;
+		note_refusal(m, r);
 	}
 }
 

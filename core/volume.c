@@ -593,6 +593,25 @@ int volume_open(const struct volume_config *c, struct volume **ret,
 	return 0;
 }
 
+/*
+ * Everything is in the log: true. The store may be full or away; then this waits, with the control
+ * socket open, until somebody mends it or volume_cancel gives up. False: the log has stopped.
+ */
+static bool settle_log(struct volume *v)
+{
+	struct error e = {0};
+	int r;
+
+	while ((r = log_wait(v->log, log_open_group(v->log), &e)) < 0) {
+		if (r == -ESTALE || r == -ECANCELED)
+			return false;
+		if (!atomic_exchange(&v->told, true))
+			diag(DIAG_WARNING, "volume", "closing %s waits for the store: %s", v->url,
+				e.text);
+	}
+	return true;
+}
+
 int volume_close(struct volume *v, struct error *err)
 {
 	int r = 0;
@@ -601,7 +620,8 @@ int volume_close(struct volume *v, struct error *err)
 	if (v->writer && !atomic_load(&v->fenced)) {
 		lease_closing(v->lease);
 		vfs_engine_stop(v->engine);
-		r = maintenance_flush(v->maintenance, err);
+		if (settle_log(v))
+			r = maintenance_flush(v->maintenance, err);
 		if (r == 0) {
 			struct manifest *m = index_manifest(v->index);
 
@@ -612,6 +632,10 @@ int volume_close(struct volume *v, struct error *err)
 	} else if (v->engine) {
 		vfs_engine_stop(v->engine);
 	}
+	/* Tables that the store does not take: the log has everything, and the next writer makes
+	 * them. */
+	if (r == -ENOSPC || r == -EACCES)
+		r = 0;
 	int closed = volume_release(v, RELEASE_CLEAN, r < 0 ? NULL : err);
 
 	return r < 0 ? r : closed;

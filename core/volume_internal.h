@@ -36,6 +36,7 @@ struct volume {
 	uint64_t last_group; /* in the log when it was opened */
 
 	_Atomic bool fenced, closing;
+	_Atomic bool told; /* that closing waits */
 
 	/* the flusher's thread only, once it runs */
 	struct state seen;

@@ -147,6 +147,8 @@ static const char *state_of(struct volume *v, struct error *last)
 	maintenance_last_error(v->maintenance, last);
 	if (atomic_load(&v->fenced))
 		return "fenced";
+	if (log_refusal(v->log, last) < 0)
+		return "refused";
 	if (lease_partitioned(v->lease))
 		return "partitioned";
 	return last->code ? "degraded" : "ok";

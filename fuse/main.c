@@ -128,6 +128,8 @@ static int open_volume(struct program *p, struct error *err)
 		return error_set(err, r,
 			"there is no volume at %s (nothing was created; --create makes one)",
 			o->source);
+	if ((r == -EACCES || r == -ENOSPC) && !o->read_only)
+		return error_set(err, r, "%.400s; -o ro mounts it for reading", err->text);
 	return r;
 }
 

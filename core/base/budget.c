@@ -26,6 +26,7 @@ struct waiter {
 struct class
 {
 	uint64_t limit, used, peak;
+	int refused; /* why nobody waits, 0 = one may */
 	struct waiter *first, **last;
 };
 
@@ -144,7 +145,7 @@ static int wait_locked(struct budget *b, enum budget_class c, uint64_t n)
 	cond_init(&w.granted_or_press);
 	*k->last = &w;
 	k->last = &w.next;
-	while (!w.granted && !b->cancelled) {
+	while (!w.granted && !b->cancelled && !k->refused) {
 		if (w.press) {
 			w.press = false;
 			press(b, c);
@@ -158,10 +159,14 @@ static int wait_locked(struct budget *b, enum budget_class c, uint64_t n)
 		if (!cond_wait_until(&w.granted_or_press, &b->lock, deadline))
 			w.press = true;
 	}
-	if (!w.granted)
+	if (!w.granted) {
 		remove_locked(k, &w);
+		serve_locked(b, c); /* the next one may ask for less */
+	}
 	cond_done(&w.granted_or_press);
-	return w.granted ? 0 : -ECANCELED;
+	if (w.granted)
+		return 0;
+	return b->cancelled ? -ECANCELED : k->refused;
 }
 
 int budget_get(struct budget *b, enum budget_class c, uint64_t n)
@@ -174,6 +179,8 @@ int budget_get(struct budget *b, enum budget_class c, uint64_t n)
 		take_locked(k, n);
 	else if (b->cancelled)
 		r = -ECANCELED;
+	else if (k->refused)
+		r = k->refused;
 	else
 		r = wait_locked(b, c, n);
 	mutex_unlock(&b->lock);
@@ -244,13 +251,27 @@ void budget_set_limit(struct budget *b, enum budget_class c, uint64_t limit)
 	serve_locked(b, c);
 }
 
+static void wake_locked(struct class *k)
+{
+	for (struct waiter *w = k->first; w; w = w->next)
+		cond_signal(&w->granted_or_press);
+}
+
+void budget_refuse(struct budget *b, enum budget_class c, int code)
+{
+	MUTEX_GUARD(&b->lock);
+	assert(code <= 0);
+	b->classes[c].refused = code;
+	if (code)
+		wake_locked(&b->classes[c]);
+}
+
 void budget_cancel(struct budget *b)
 {
 	MUTEX_GUARD(&b->lock);
 	b->cancelled = true;
 	for (int c = 0; c < BUDGET_CLASSES; c++)
-		for (struct waiter *w = b->classes[c].first; w; w = w->next)
-			cond_signal(&w->granted_or_press);
+		wake_locked(&b->classes[c]);
 }
 
 void budget_set_pressure(struct budget *b, const struct budget_pressure *p)

@@ -29,8 +29,8 @@ struct budget *budget_new(uint64_t total);
 void budget_free(struct budget *b); /* everything must have been put back */
 
 /* Takes `n` bytes of the class, waiting while there is no room. A request above the class limit is
- * granted when the class is otherwise empty. 0, or -ECANCELED after budget_cancel(). Calls
- * env_blocking() before it waits. */
+ * granted when the class is otherwise empty. 0; -ECANCELED after budget_cancel(); the code of
+ * budget_refuse(). Calls env_blocking() before it waits. */
 int budget_get(struct budget *b, enum budget_class c, uint64_t n);
 /* The same, never waits: false when there is no room. */
 bool budget_try(struct budget *b, enum budget_class c, uint64_t n);
@@ -48,6 +48,11 @@ uint64_t budget_excess(struct budget *b, enum budget_class c);
  * Dirty never gets more than its share of the total. What is held already stays.
  */
 void budget_set_limit(struct budget *b, enum budget_class c, uint64_t limit);
+/*
+ * What the class holds will not come back for now (the store takes nothing): everybody who waits
+ * for its room, and whoever would have to, gets `code` (negative). 0 ends this.
+ */
+void budget_refuse(struct budget *b, enum budget_class c, int code);
 /* Everybody who waits, and whoever will, gets -ECANCELED. */
 void budget_cancel(struct budget *b);
 /*

@@ -68,8 +68,12 @@ static int throttle(struct data *d)
 	bool blocked = false;
 
 	while ((dirty = budget_used(b, BUDGET_DIRTY)) + log_unsent(d->log) > bound) {
+		int r = log_refused(d->log);
+
 		if (log_fenced(d->log))
 			return -ECANCELED;
+		if (r < 0)
+			return r;
 		if (dirty > bound / 2)
 			log_close_group(d->log);
 		else

@@ -268,21 +268,33 @@ int index_throttle(struct index *ix)
 {
 	uint64_t share = ix->o.budget ? budget_limit(ix->o.budget, BUDGET_MEMTABLE) : UINT64_MAX;
 	uint64_t begin = 0, ms;
-	int r;
+	int r = 0;
 
 	mutex_lock(&ix->lock);
 	while (!ix->cancelled && must_wait_locked(ix, share)) {
+		r = ix->refused;
+		if (r < 0)
+			break;
 		if (begin == 0)
 			begin = env_now_ms();
 		(void)cond_wait_until(&ix->changed, &ix->lock,
 			env_now_ns() + THROTTLE_CHECK_MS * 1000000ull); /* looks again either way */
 	}
-	r = ix->cancelled ? -ECANCELED : 0;
+	if (ix->cancelled)
+		r = -ECANCELED;
 	ms = begin ? env_now_ms() - begin : 0;
 	if (ms > ix->throttled_max_ms)
 		ix->throttled_max_ms = ms;
 	mutex_unlock(&ix->lock);
 	return r;
+}
+
+void index_refuse(struct index *ix, int code)
+{
+	MUTEX_GUARD(&ix->lock);
+	ix->refused = code;
+	if (code)
+		cond_broadcast(&ix->changed);
 }
 
 void index_cancel(struct index *ix)

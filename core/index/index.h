@@ -132,6 +132,9 @@ void index_set_busy(struct index *ix, bool busy);
 /* Waits while level 0 is full or memtables exceed their share (foreground throttle). Calls
  * env_blocking(). -ECANCELED. */
 int index_throttle(struct index *ix);
+/* The store takes no tables, or nothing at all: index_throttle returns `code` where it would wait
+ * (deletions go on for as long as there is room). 0 ends this. */
+void index_refuse(struct index *ix, int code);
 void index_cancel(struct index *ix); /* wakes and refuses all who wait */
 /* The current manifest, with a reference for the caller. */
 struct manifest *index_manifest(struct index *ix);

@@ -56,6 +56,7 @@ struct index {
 	uint64_t last_begun;	       /* group */
 	unsigned unsealed;	       /* groups begun and not sealed */
 	bool cancelled;
+	int refused;		    /* index_refuse() */
 	struct index_writer writer; /* epoch 0 = not set */
 	uint64_t next_counter;	    /* of the writer's tables */
 	struct maintain maintain;   /* of flush, merge and sweep */

@@ -173,9 +173,16 @@ static void upload_run(struct work *w)
 		if (r == -EAGAIN)
 			continue;
 		report(l, s, &why, r);
-		log_pause(l, pause);
+		if (refusal_is(r)) {
+			refusal_note(l, s, &why, r);
+			refusal_pause(l, s, pause);
+		} else {
+			refusal_forget(l, s);
+			log_pause(l, pause);
+		}
 		pause = pause * 2 < PAUSE_MAX_MS ? pause * 2 : PAUSE_MAX_MS;
 	}
+	refusal_forget(l, s);
 	if (r == 0) {
 		log_position_stored(l, s);
 		log_acknowledge(l);

@@ -113,7 +113,7 @@ static bool may_be_acked_locked(struct log *l, uint64_t number)
 
 int log_wait(struct log *l, uint64_t number, struct error *err)
 {
-	uint64_t deadline;
+	uint64_t deadline, refusals;
 	bool in_time = true;
 
 	if (atomic_load(&l->acked) >= number)
@@ -125,12 +125,21 @@ int log_wait(struct log *l, uint64_t number, struct error *err)
 	}
 	deadline = env_now_ns() + l->o.fsync_timeout_ms * 1000000;
 	l->waiting++;
-	while (in_time && atomic_load(&l->acked) < number && may_be_acked_locked(l, number))
+	refusals = l->refusal.attempts;
+	while (in_time && atomic_load(&l->acked) < number && may_be_acked_locked(l, number) &&
+		(!log_refused(l) || l->refusal.attempts == refusals))
 		in_time = cond_wait_until(&l->progress, &l->lock, deadline);
 	l->waiting--;
+	int refused = log_refused(l);
+	struct error why = l->refusal.why;
+
 	mutex_unlock(&l->lock);
 	if (atomic_load(&l->acked) >= number)
 		return 0;
+	if (!log_stopped(l) && refused) /* fsync(2) knows of no access that is denied */
+		return error_set(err, refused == -ENOSPC ? -ENOSPC : -EIO,
+			"not durable, the store refuses it (nothing is lost, it is tried again): %s",
+			error_text(&why, refused));
 	switch (log_stopped(l)) {
 	case 0:
 		return error_set(err, -EIO,

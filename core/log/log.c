@@ -25,6 +25,7 @@ bool log_stop(struct log *l, int code)
 	cond_broadcast(&l->work);
 	cond_broadcast(&l->progress);
 	cond_broadcast(&l->stop);
+	refusal_wake_locked(l);
 	mutex_unlock(&l->lock);
 	mutex_lock(&l->positions_lock);
 	cond_broadcast(&l->turn_came);
@@ -79,6 +80,7 @@ static void log_free(struct log *l)
 	cond_done(&l->left);
 	cond_done(&l->progress);
 	cond_done(&l->stop);
+	refusal_done(&l->refusal);
 	mutex_done(&l->lock);
 	free(l);
 }
@@ -105,6 +107,7 @@ static struct log *log_new(const struct log_options *o)
 	cond_init(&l->left);
 	cond_init(&l->progress);
 	cond_init(&l->stop);
+	refusal_init(&l->refusal);
 	mutex_init(&l->positions_lock, RANK_SEGMENT);
 	cond_init(&l->turn_came);
 	cond_init(&l->appended);

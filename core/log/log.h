@@ -15,6 +15,7 @@
  * is bound, so a group's journal lies above all its own segments and below all of later groups.
  */
 #include "core/base/budget.h"
+#include "core/log/refusal.h"
 #include "core/log/segment.h"
 
 struct log;
@@ -83,7 +84,6 @@ int log_close(struct log *l, bool abandon, struct error *err);
 /* W5: stop sending. Groups that are not acknowledged are dropped: -ESTALE from log_wait. */
 void log_fence(struct log *l);
 bool log_fenced(struct log *l);
-
 /* ---- groups ---- */
 
 /* Joins the open group; never waits. Nothing that waits may happen until group_leave. */
@@ -99,7 +99,7 @@ void log_close_group(struct log *l);
 /*
  * Makes group `number` (and all before) durable: closes it if it is open, waits for the
  * acknowledgement. 0 at once when it is durable. Concurrent callers share one commit. -EIO after
- * fsync_timeout_ms (data stay and are retried); -ESTALE fenced; -ECANCELED.
+ * fsync_timeout_ms, -EIO, -ENOSPC when the store refuses (data stay); -ESTALE fenced; -ECANCELED.
  */
 int log_wait(struct log *l, uint64_t number, struct error *err);
 /* Streams do not delay fsync: the bound for dirty plus unsent bytes, max(16 MiB, 0.25 s of measured

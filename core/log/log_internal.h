@@ -16,6 +16,7 @@
  */
 #include "core/base/diag.h"
 #include "core/log/log.h"
+#include "core/log/refusal_internal.h"
 #include "core/log/segment_internal.h"
 
 /*
@@ -65,8 +66,7 @@ struct log {
 	struct workers *pool;
 	struct thread committer;
 	/* committer only */
-	uint64_t previous; /* the newest group that has a journal */
-
+	uint64_t previous;    /* the newest group that has a journal */
 	struct mutex lock;    /* RANK_GROUP */
 	struct cond work;     /* the committer may have something to do */
 	struct cond left;     /* the last operation left the closing group */
@@ -84,8 +84,8 @@ struct log {
 	struct mark *last_mark;
 	uint64_t busy_mark_ns, busy_ns, busy_bytes, moving_bytes, bandwidth;
 	uint64_t last_ack_ns, commits, segments, bytes_put;
-	struct diag_limit refused; /* messages about uploads that fail */
-
+	struct refusal refusal;
+	struct diag_limit refused;   /* messages about uploads that fail */
 	struct mutex positions_lock; /* RANK_SEGMENT */
 	struct cond turn_came;	     /* the next group may create segments */
 	struct cond appended;	     /* a reservation was redeemed */

@@ -55,6 +55,8 @@ struct segment {
 	uint64_t charge;	/* of BUDGET_COMMIT, given back with the bytes */
 	bool closed;
 
+	bool refused; /* the store's last answer to it; guarded by log.lock */
+
 	/* owned by the one who seals and uploads; read-only once sealed */
 	struct buf tail; /* directory, journal parts, footer */
 

@@ -75,6 +75,8 @@ bool file_in_log_epoch(const char *s);
 /* Maps errno `e` (positive) to the errors of store.h and sets the text. `path` may be "". */
 int file_error(
 	const struct file_store *fs, struct error *err, int e, const char *what, const char *path);
+/* Whether the root directory itself is gone: then that an object is missing says nothing. */
+bool file_root_removed(const struct file_store *fs);
 /* openat(2), close-on-exec; gives up cached descriptors when there are none left. Negative errno.
  */
 int file_openat(struct file_store *fs, int at, const char *path, int flags);

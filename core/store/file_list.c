@@ -312,9 +312,11 @@ int file_list(struct store *s, const char *prefix, const char *after, struct sto
 	if (atomic_load(&fs->cancelled))
 		return error_set(err, -ECANCELED, "LIST of %s: cancelled", prefix);
 	r = descend(&scan) ? list_dir(&scan) : 0;
-	if (r >= 0)
+	if (r >= 0 && !file_root_removed(fs))
 		return 0;
 	store_list_done(out);
+	if (r >= 0)
+		r = -ENOENT; /* an empty answer would be a lie */
 	if (r == -ENOMEM)
 		return error_set(err, r, "LIST of %s: no memory", prefix);
 	return file_error(fs, err, -r, "cannot list", prefix);

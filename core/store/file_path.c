@@ -4,6 +4,7 @@
 
 #include <fcntl.h>
 #include <stdio.h>
+#include <sys/stat.h>
 
 #define LOG_PREFIX "log/"
 #define LOG_PREFIX_LEN (sizeof(LOG_PREFIX) - 1)
@@ -41,7 +42,7 @@ static int map_errno(int e)
 {
 	if (e == EROFS || e == EACCES || e == EPERM)
 		return -EACCES;
-	if (e == ENOSPC || e == EDQUOT)
+	if (e == ENOSPC || e == EDQUOT || e == EFBIG) /* EFBIG: RLIMIT_FSIZE */
 		return -ENOSPC;
 	if (e == ENOENT || e == ENOTDIR || e == ELOOP || e == ENXIO)
 		return -ENOENT; /* nothing, or something that is no object */
@@ -53,8 +54,19 @@ static int map_errno(int e)
 int file_error(
 	const struct file_store *fs, struct error *err, int e, const char *what, const char *path)
 {
-	return error_set(err, map_errno(e), "%s %s%s%s: %s", what, fs->root, path[0] ? "/" : "",
-		path, strerror(e));
+	int r = map_errno(e);
+
+	if (r == -ENOENT && file_root_removed(fs))
+		return error_set(err, -EACCES, "the directory %s was removed", fs->root);
+	return error_set(
+		err, r, "%s %s%s%s: %s", what, fs->root, path[0] ? "/" : "", path, strerror(e));
+}
+
+bool file_root_removed(const struct file_store *fs)
+{
+	struct stat st;
+
+	return fs->root_fd >= 0 && fstat(fs->root_fd, &st) == 0 && st.st_nlink == 0;
 }
 
 int file_openat(struct file_store *fs, int at, const char *path, int flags)

@@ -68,8 +68,9 @@ static void note_failure(
 	t->status.attempts_failed++;
 	t->status.last = *e;
 	mutex_unlock(&t->lock);
-	diag_limited(&t->limit, DIAG_WARNING, "store", "%s %s fails and is repeated: %s",
-		store_op_name(c->op), c->key, e->text);
+	if (!is_blocked(e->code)) /* whoever asked learns of a refusal soon */
+		diag_limited(&t->limit, DIAG_WARNING, "store", "%s %s fails and is repeated: %s",
+			store_op_name(c->op), c->key, e->text);
 }
 
 /* Notes that a request ends with `r`; `had_failed`: note_failure() was called for it. */
@@ -132,6 +133,7 @@ static int retry_call(struct layer *l, struct store_call *c, struct error *err)
 {
 	struct retry *t = (struct retry *)l;
 	uint64_t start = env_now_ns(), end = start + t->o.timeout_ms * NS_PER_MS;
+	uint64_t refused = 0; /* since when it is refused, 0 = it is not */
 	struct error e = {0};
 	bool failed = false;
 	int r;
@@ -149,16 +151,24 @@ static int retry_call(struct layer *l, struct store_call *c, struct error *err)
 		failed = true;
 		uint64_t now = env_now_ns();
 
-		if (now >= end)
-			break;
-		uint64_t ms = is_blocked(r) ? t->o.blocked_ms : backoff_ms(&t->o, attempt);
+		if (!is_blocked(r))
+			refused = 0;
+		else if (refused == 0)
+			refused = now;
+		uint64_t last = refused ? refused + t->o.refused_ms * NS_PER_MS : end;
 
-		wait_until(t, now + ms * NS_PER_MS < end ? now + ms * NS_PER_MS : end);
+		if (last > end)
+			last = end;
+		if (now >= last)
+			break;
+		uint64_t next = now + backoff_ms(&t->o, attempt) * NS_PER_MS;
+
+		wait_until(t, next < last ? next : last);
 	}
 	note_end(t, failed, r);
 	if (r >= 0)
 		return r;
-	if (is_retried(r))
+	if (is_retried(r) && !is_blocked(r))
 		(void)error_prefix(&e, "gave up after %llu s",
 			(unsigned long long)((env_now_ns() - start) / (1000 * NS_PER_MS)));
 	return error_set(err, r == -ETIMEDOUT ? -EIO : r, "%s", e.text);
@@ -217,7 +227,7 @@ struct store *retry_new(struct store *below, const struct retry_options *o)
 		.timeout_ms = or_default(o->timeout_ms, 600000),
 		.min_ms = or_default(o->min_ms, 50),
 		.max_ms = or_default(o->max_ms, 10000),
-		.blocked_ms = or_default(o->blocked_ms, 10000),
+		.refused_ms = or_default(o->refused_ms, 1000),
 	};
 	mutex_init(&t->lock, RANK_STORE_LAYER_NESTS);
 	cond_init(&t->cancel);

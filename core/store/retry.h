@@ -3,9 +3,10 @@
 #define CORE_STORE_RETRY_H
 /*
  * The only place that repeats requests. Transient failures (-EIO, -ETIMEDOUT, an answer with too
- * few bytes) are repeated after a random wait below a limit that doubles; when the store refuses
- * (-EACCES, -ENOSPC) it is asked again at a fixed interval. Everything else is an answer and passes
- * up at once.
+ * few bytes) are repeated after a random wait below a limit that doubles. A store that refuses
+ * (-EACCES, -ENOSPC) is asked again in the same way, but not for long: no wait of ours gives it
+ * space or lets us in, and whoever asked must learn of it (the log then tells writers, and goes on
+ * asking by itself). Everything else is an answer and passes up at once.
  *
  * A repeated create may be answered -EEXIST because the first attempt took effect without a reply:
  * this passes up as it is, and store_create() settles it by reading back (rule W3).
@@ -18,7 +19,7 @@ struct retry_options {
 			      */
 	uint64_t min_ms;     /* limit of the first wait: 50 */
 	uint64_t max_ms;     /* limit of later ones: 10000 */
-	uint64_t blocked_ms; /* between attempts when the store refuses: 10000 */
+	uint64_t refused_ms; /* how long a request is tried that the store refuses: 1000 */
 };
 
 /* For status displays. Times are those of env_now_ns(). */

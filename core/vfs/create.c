@@ -98,6 +98,8 @@ static int attempt_make(struct op *op, struct inode *dir, const struct vfs_cred 
 	r = t->unnamed ? 0 : dir_recheck(dir, slot);
 	if (r == 0)
 		r = may_insert(dir, c, t->unnamed ? NULL : slot, t->mode);
+	if (r == 0)
+		r = op_may_add(op);
 	if (r < 0)
 		return r;
 	n = inode_perm(dir);

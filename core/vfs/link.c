@@ -42,6 +42,8 @@ static int attempt_link(struct op *op, const struct vfs_cred *c, struct inode *d
 	if (r == 0)
 		r = may_link(c, dir, i, slot);
 	if (r == 0)
+		r = op_may_add(op);
+	if (r == 0)
 		r = op_join(op, 1 + OP_DROP_RECORDS, op_entry_bytes(slot->name) + OP_DROP_BYTES);
 	if (r < 0)
 		return r;

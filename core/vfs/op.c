@@ -37,6 +37,11 @@ int op_begin(struct op *op, struct vfs_engine *e)
 	return op->spare ? 0 : -ENOMEM;
 }
 
+int op_may_add(const struct op *op)
+{
+	return log_refused(op->engine->log);
+}
+
 void op_add(struct op *op, struct inode *i)
 {
 	unsigned at = 0;

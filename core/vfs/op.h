@@ -63,6 +63,11 @@ struct op {
 
 /* No locks held. 0, -EROFS, -ESTALE, -ECANCELED, -ENOMEM. op_end follows in any case. */
 int op_begin(struct op *op, struct vfs_engine *e);
+/*
+ * For what adds to the volume: 0; -ENOSPC, -EACCES while the store takes nothing. What removes or
+ * only changes goes on while there is memory for it. Never waits.
+ */
+int op_may_add(const struct op *op);
 /* Names an inode; twice the same is fine. Before op_lock. */
 void op_add(struct op *op, struct inode *i);
 void op_lock(struct op *op);

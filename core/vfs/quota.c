@@ -114,8 +114,11 @@ static int growth(struct inode *i, uint64_t offset, uint64_t len, uint64_t *ret)
 int quota_admit(struct vfs_engine *e, struct inode *i, uint64_t offset, uint64_t len)
 {
 	uint64_t more = len;
-	int r = 0;
+	int r = e->log ? log_refused(e->log) : 0;
 
+	if (r < 0) /* better with the writer, who learns of it, than in a memory that nobody can
+		      empty */
+		return r;
 	if (!e->quota.max_bytes || fits(&e->quota, len))
 		return 0;
 	/* What is not acknowledged yet counts in full where it writes, and not at all where it

@@ -27,7 +27,7 @@ void quota_acked(struct vfs_engine *e, struct group *g);
 uint64_t quota_used(const struct quota *q); /* bytes, pending ones included */
 /*
  * Whether `len` bytes at `offset` may be added to the file (NULL: to anything). No locks held; may
- * wait for a commit. 0, -ENOSPC, or an error of waiting.
+ * wait for a commit. 0, -ENOSPC, log_refused(), or an error of waiting.
  */
 int quota_admit(struct vfs_engine *e, struct inode *i, uint64_t offset, uint64_t len);
 /* In a group: so many bytes were written. */

@@ -78,7 +78,7 @@ static void fail_case(const struct attempt *a, const char *what, const char *det
 
 static struct store *open_stack(struct store **ret_fault)
 {
-	const struct retry_options ro = {.timeout_ms = 20000, .blocked_ms = 1000};
+	const struct retry_options ro = {.timeout_ms = 20000};
 	struct store *mem = NULL;
 
 	if (mem_store_open("sweep", &mem, NULL) < 0)

@@ -145,7 +145,7 @@ END_TEST
 
 static void outage_main(void *arg)
 {
-	const int codes[] = {-EIO, -EACCES, -ENOSPC, -ETIMEDOUT};
+	const int codes[] = {-EIO, -ETIMEDOUT};
 	const struct fault_rule rule = {.kind = FAULT_ERROR,
 		.ops = FAULT_OP(STORE_CREATE),
 		.prefix = "log/",
@@ -156,6 +156,8 @@ static void outage_main(void *arg)
 	set_up(0, 64 << 20);
 	ck_assert_int_ge(fault_add(u->fault, &rule), 0);
 	uint64_t g = change(), begin = env_now_ms();
+
+	ck_assert_int_eq(log_refused(u->log), 0); /* an outage is waited for */
 
 	ck_assert_int_eq(log_wait(u->log, g, &err), -EIO);
 	ck_assert_uint_ge(env_now_ms() - begin, 600000);
@@ -178,6 +180,76 @@ static void outage_main(void *arg)
 START_TEST(an_outage_loses_nothing)
 {
 	sim_run(outage_main, &_i, 1);
+}
+END_TEST
+
+static void wait_for_room(void *arg)
+{
+	*(int *)arg = budget_get(u->budget, BUDGET_DIRTY, 100);
+}
+
+static void refused_main(void *arg)
+{
+	const int codes[] = {-ENOSPC, -EACCES}, code = codes[*(int *)arg];
+	const struct fault_rule rule = {.kind = FAULT_ERROR,
+		.ops = FAULT_OP(STORE_CREATE),
+		.prefix = "log/",
+		.count = FAULT_FOREVER,
+		.code = code};
+	uint64_t room = budget_limit(u->budget, BUDGET_DIRTY), begin;
+	struct error err = {0};
+	struct thread t;
+	int told = 0;
+
+	ck_assert(budget_try(u->budget, BUDGET_DIRTY, room));
+	ck_assert_int_eq(thread_start(&t, "writer", wait_for_room, &told), 0);
+	env_sleep_ms(1000);
+	ck_assert_int_eq(told, 0);
+	ck_assert_int_ge(fault_add(u->fault, &rule), 0);
+	for (unsigned i = 0; i < GROUPS_IN_FLIGHT_MAX + 2; i++) {
+		(void)change();
+		log_close_group(u->log);
+		env_sleep_ms(1);
+	}
+	/* Nobody waits for room any more, who waits for durability is told. */
+	thread_join(&t);
+	ck_assert_int_eq(told, code);
+	ck_assert_int_eq(budget_get(u->budget, BUDGET_DIRTY, 100), code);
+	ck_assert_int_eq(log_refused(u->log), code);
+	begin = env_now_ms();
+	ck_assert_int_eq(log_wait(u->log, change(), &err), code == -EACCES ? -EIO : -ENOSPC);
+	ck_assert_uint_le(env_now_ms() - begin, 2000);
+	ck_assert_ptr_nonnull(strstr(err.text, "the store refuses"));
+	/* It goes on asking, with one of all these segments, once a second. */
+	uint64_t calls = fault_calls(u->fault, STORE_CREATE);
+
+	env_sleep_ms(60000);
+	calls = fault_calls(u->fault, STORE_CREATE) - calls;
+	ck_assert_uint_ge(calls, 55);
+	ck_assert_uint_le(calls, 70);
+	ck_assert_int_eq(log_refused(u->log), code);
+	/* When it takes one all go on. */
+	fault_clear(u->fault);
+	env_sleep_ms(1500);
+	ck_assert_int_eq(log_refused(u->log), 0);
+	budget_put(u->budget, BUDGET_DIRTY, room);
+	ck_assert_int_eq(budget_get(u->budget, BUDGET_DIRTY, 100), 0);
+	budget_put(u->budget, BUDGET_DIRTY, 100);
+	ck_assert_int_eq(log_wait(u->log, change(), NULL), 0);
+}
+
+static void refusal_main(void *arg)
+{
+	set_up(0, 64 << 20);
+	refused_main(arg);
+	ck_assert_int_eq(log_close(u->log, false, NULL), 0);
+	ck_assert_uint_eq(replay_all().total, GROUPS_IN_FLIGHT_MAX + 4);
+	clean_up();
+}
+
+START_TEST(a_store_that_refuses)
+{
+	sim_run(refusal_main, &_i, 1);
 }
 END_TEST
 
@@ -252,7 +324,8 @@ static TCase *cases(void)
 	tcase_add_test(t, own_bytes_are_a_success);
 	tcase_add_loop_test(t, other_bytes_fence, 1, 6);
 	tcase_add_loop_test(t, exists_and_gone, 0, 3);
-	tcase_add_loop_test(t, an_outage_loses_nothing, 0, 4);
+	tcase_add_loop_test(t, an_outage_loses_nothing, 0, 2);
+	tcase_add_loop_test(t, a_store_that_refuses, 0, 2);
 	tcase_add_loop_test(t, abandoned, 1, 6);
 	tcase_add_loop_test(t, fenced_from_outside, 1, 11);
 	return t;

@@ -151,16 +151,36 @@ static void blocked_main(void *arg)
 
 	(void)arg;
 	for (int c = 0; c < 2; c++) {
+		const int mixed[] = {-EIO, -EIO, codes[c], -EIO, codes[c]};
 		struct script *p = script_new(&codes[c], 1);
 		struct store *s =
-			retry_new(&p->layer.store, &(struct retry_options){.timeout_ms = 65000});
+			retry_new(&p->layer.store, &(struct retry_options){.refused_ms = 5000});
+		struct error err = {0};
+		uint64_t start = env_now_ns();
 
+		/* Asked several times, and whoever asked is told soon and in the store's words. */
+		ck_assert_int_eq(s->ops->put(s, "k", &(struct slice){0}, 1, &err), codes[c]);
+		ck_assert_str_eq(err.text, "scripted failure of k");
+		ck_assert_uint_ge(env_now_ns() - start, 5000 * MS);
+		ck_assert_uint_le(env_now_ns() - start, 5010 * MS);
+		ck_assert_uint_ge(p->asked, 4);
+		store_close(s);
+
+		/* The time counts from the newest refusal on that no failure interrupted. */
+		p = script_new(mixed, 5);
+		s = retry_new(&p->layer.store, &(struct retry_options){0});
 		ck_assert_int_eq(store_put(s, "k", SLICE_STR("x"), NULL), codes[c]);
-		ck_assert_uint_eq(p->asked, 8); /* at 0, 10, ... 60 s and at the end */
-		for (size_t i = 1; i < 7; i++) {
-			ck_assert_uint_ge(p->at_ns[i] - p->at_ns[i - 1], 10000 * MS);
-			ck_assert_uint_le(p->at_ns[i] - p->at_ns[i - 1], 10001 * MS);
-		}
+		ck_assert_uint_ge(p->asked, 6);
+		ck_assert_uint_ge(p->at_ns[p->asked - 1] - p->at_ns[4], 1000 * MS);
+		ck_assert_uint_le(p->at_ns[p->asked - 1] - p->at_ns[4], 1010 * MS);
+		store_close(s);
+
+		/* Not longer than any request. */
+		p = script_new(&codes[c], 1);
+		s = retry_new(&p->layer.store, &(struct retry_options){.timeout_ms = 300});
+		start = env_now_ns();
+		ck_assert_int_eq(store_delete(s, "k", NULL), codes[c]);
+		ck_assert_uint_le(env_now_ns() - start, 310 * MS);
 		store_close(s);
 	}
 }
@@ -234,7 +254,7 @@ static void waiter_run(void *arg)
 
 static void cancel_main(void *arg)
 {
-	struct script *p = SCRIPT(-EACCES);
+	struct script *p = SCRIPT(-EIO);
 	struct store *s =
 		retry_new(delay_new(&p->layer.store, &(struct delay_options){.latency_us = 10}),
 			&(struct retry_options){0});
