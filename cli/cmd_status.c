@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/statvfs.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -103,21 +104,30 @@ int cmd_flush(struct cli *c)
 	return ask_holder(c, "flush", FOR_EVER, &text, NULL);
 }
 
-/* Runs fusermount3 -u, or umount for root. 0 or an exit status, said by that program. */
-static int detach(struct cli *c)
+/* Runs fusermount3 -u, or umount for root; `lazy`: although files are open. 0 or an exit status,
+ * said by that program. */
+static int detach(struct cli *c, const char *mountpoint, bool lazy)
 {
 	bool root = geteuid() == 0;
-	pid_t child = fork();
+	const char *program = root ? "umount" : "fusermount3";
+	const char *argv[5] = {program};
+	size_t n = 1;
 	int status;
 
+	if (!root)
+		argv[n++] = lazy ? "-uz" : "-u";
+	else if (lazy)
+		argv[n++] = "-l";
+	argv[n++] = "--";
+	argv[n++] = mountpoint;
+
+	pid_t child = fork();
+
 	if (child == 0) {
-		if (root)
-			(void)execlp("umount", "umount", "--", c->argv[0], (char *)NULL);
-		else
-			(void)execlp(
-				"fusermount3", "fusermount3", "-u", "--", c->argv[0], (char *)NULL);
-		(void)fprintf(stderr, "zerofs umount: cannot run %s: %s\n",
-			root ? "umount" : "fusermount3", strerror(errno));
+		/* execvp(3) changes nothing, its type cannot say so. */
+		(void)execvp(program, (char **)(uintptr_t)argv);
+		(void)fprintf(
+			stderr, "zerofs umount: cannot run %s: %s\n", program, strerror(errno));
 		_exit(EXIT_FAILED);
 	}
 	if (child < 0 || waitpid(child, &status, 0) != child)
@@ -159,36 +169,64 @@ static void await_end(int pidfd, const char *control)
 			return;
 }
 
-int cmd_umount(struct cli *c)
+/*
+ * The process that listens at `path`, as a pidfd; `control`: its socket ("" = none). -1: it cannot
+ * be asked.
+ */
+static int find_process(const char *path, char control[static PATH_MAX])
 {
 	CLEANUP(free_p) char *text = NULL;
-	CLEANUP(close_fd_p) int holder = -1;
+
+	*control = 0;
+	if (control_call(path, "status", STATUS_TIMEOUT_MS, &text, NULL) < 0)
+		return -1;
+	json_t *o = json_loads(text, 0, NULL);
+	int fd = (int)syscall(
+		SYS_pidfd_open, (pid_t)json_integer_value(json_object_get(o, "pid")), 0);
+
+	json_decref(o);
+	if (!realpath(path, control)) /* the link goes with the mount */
+		*control = 0;
+	return fd;
+}
+
+enum served { SERVED_BY_NOBODY, SERVED_READ_ONLY, SERVED_FOR_WRITING };
+
+static enum served served(const char *mountpoint)
+{
+	struct statvfs s;
+
+	if (statvfs(mountpoint, &s) < 0)
+		return errno == ENOTCONN ? SERVED_BY_NOBODY : SERVED_READ_ONLY;
+	return s.f_flag & ST_RDONLY ? SERVED_READ_ONLY : SERVED_FOR_WRITING;
+}
+
+int cmd_umount(struct cli *c)
+{
 	bool mounted = false;
 	struct error e = {0};
-	char path[512], real[PATH_MAX], control[PATH_MAX] = "";
+	char path[512], real[PATH_MAX], control[PATH_MAX];
 	int r = cli_find_holder(c->argv[0], path, sizeof path, &mounted, &e);
 
-	if (r == 0 && !mounted)
+	if (r == 0 && (!mounted || !realpath(c->argv[0], real)))
 		r = error_set(
 			&e, -EINVAL, "%s is not the mount point of a zerofs volume", c->argv[0]);
 	if (r < 0)
 		return cli_fail(c, r, &e);
-	/* By the mount point alone: its address would lead a read-only mount to the writer
-	 * elsewhere. */
-	if (realpath(c->argv[0], real) &&
-		control_path_of_mountpoint(real, path, sizeof path, NULL) == 0 &&
-		control_call(path, "status", STATUS_TIMEOUT_MS, &text, NULL) == 0) {
-		json_t *o = json_loads(text, 0, NULL);
-
-		holder = (int)syscall(
-			SYS_pidfd_open, (pid_t)json_integer_value(json_object_get(o, "pid")), 0);
-		json_decref(o);
-		if (!realpath(path, control)) /* the link goes with the mount */
-			*control = 0;
-	} /* else a read-only mount, which has nothing to store */
-	int status = detach(c);
+	/* Its address would lead a read-only mount to the writer elsewhere. */
+	enum served how = served(real);
+	bool writes = how == SERVED_FOR_WRITING;
+	CLEANUP(close_fd_p) int process = writes ? find_process(path, control) : -1;
+	int status =
+		detach(c, real, how == SERVED_BY_NOBODY); /* a dead mount has nothing to lose */
 
 	if (status == 0)
-		await_end(holder, control);
+		await_end(process, control);
+	if (status == 0 && writes && process < 0) {
+		(void)fprintf(stderr,
+			"zerofs umount: unmounted %s; its process cannot be asked, and stores what is left by itself\n",
+			c->argv[0]);
+		status = EXIT_DEGRADED;
+	}
 	return status;
 }

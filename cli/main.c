@@ -2,10 +2,10 @@
 #include "cli/cli.h"
 
 #include "core/base/diag.h"
+#include "core/base/process.h"
 #include "core/config/config.h"
 
 #include <getopt.h>
-#include <signal.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <string.h>
@@ -169,6 +169,23 @@ static int parse_options(struct cli *c, int argc, char **argv)
 	return r;
 }
 
+/* What was printed must have arrived: a list that was cut is no success. A reader that has gone
+ * wants no message. */
+static int finish_output(const struct cli *c, int status)
+{
+	struct error e = {0};
+
+	errno = 0;
+	bool failed = fflush(stdout) != 0;
+	int why = failed ? errno : EIO;
+
+	if (!failed && !ferror(stdout))
+		return status;
+	if (why == EPIPE)
+		return status ? status : EXIT_FAILED;
+	return cli_fail(c, error_set(&e, -why, "cannot write the output: %s", strerror(why)), &e);
+}
+
 static bool begins_with_volume(const struct command *command)
 {
 	return strncmp(command->operands, "VOLUME", 6) == 0 ||
@@ -215,12 +232,17 @@ static int run_command(const struct command *command, struct cli *c)
 		(void)fputs("zerofs: libsodium cannot be initialised\n", stderr);
 		return EXIT_FAILED;
 	}
-	(void)signal(SIGPIPE, SIG_IGN);
-	return command->run(c);
+	return finish_output(c, command->run(c));
 }
 
 int main(int argc, char **argv)
 {
+	struct error e = {0};
+
+	if (process_prepare(&e) < 0) {
+		(void)fprintf(stderr, "zerofs: %s\n", e.text);
+		return EXIT_FAILED;
+	}
 	struct cli c = {.config = config_new()};
 	int r = c.config ? parse_options(&c, argc, argv) : -1;
 	int status = r > 0 ? EXIT_OK : EXIT_USAGE;

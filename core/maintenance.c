@@ -35,22 +35,21 @@ struct maintenance {
 	uint64_t last_bytes, last_change_ns; /* memtable bytes seen, and when they last moved */
 	uint64_t last_sweep_ns;
 	struct error last_error;
+	struct diag_limit failing; /* safe by itself */
 
 	struct thread flusher, merger;
 };
 
 static void note_error(struct maintenance *m, const char *what, int r, const struct error *e)
 {
-	bool is_new;
-
 	mutex_lock(&m->lock);
-	is_new = m->last_error.code != r;
 	m->last_error.code = r;
 	if (r < 0)
 		(void)error_set(&m->last_error, r, "%s: %s", what, error_text(e, r));
 	mutex_unlock(&m->lock);
-	if (r < 0 && is_new && r != -ECANCELED && r != -EAGAIN)
-		diag(DIAG_WARNING, "index", "%s failed: %s", what, error_text(e, r));
+	if (r < 0 && r != -ECANCELED && r != -EAGAIN)
+		diag_limited(&m->failing, DIAG_WARNING, "index", "%s failed: %s", what,
+			error_text(e, r));
 	if (r == -ESTALE && m->o.fenced)
 		m->o.fenced(m->o.arg);
 }

@@ -76,13 +76,13 @@ static struct keys_options keys_options_of(const struct volume_config *c)
 }
 
 /* Opens the keys, or makes the volume first where that was asked for. */
-static int open_keys(
-	struct volume *v, const struct volume_config *c, bool *ret_read_only, struct error *err)
+static int open_keys(struct volume *v, const struct volume_config *c, bool create,
+	bool *ret_read_only, struct error *err)
 {
 	struct keys_options ko = keys_options_of(c);
 	int r = keys_open(v->store, &ko, &v->keys, ret_read_only, err);
 
-	if (r == -ENOENT && c->create && !c->read_only) {
+	if (r == -ENOENT && create) {
 		r = keys_create(v->store, &ko, &v->keys, err);
 		*ret_read_only = false;
 	}
@@ -112,51 +112,6 @@ static struct index_options index_options_of(struct volume *v, const struct volu
 	};
 }
 
-/* The store must not be older than what this machine has seen. */
-static int check_rollback(struct volume *v, uint64_t manifest, uint64_t group, struct error *err)
-{
-	if (v->accept_rollback || (manifest >= v->seen.manifest && group >= v->seen.group))
-		return 0;
-	return error_set(err, -EBADMSG,
-		"%s is older than what this machine has seen (manifest %llu, group %llu; now %llu, %llu): it was rolled back "
-		"or data were lost; --accept-rollback opens it as it is",
-		v->url, (unsigned long long)v->seen.manifest, (unsigned long long)v->seen.group,
-		(unsigned long long)manifest, (unsigned long long)group);
-}
-
-static int load_state(struct volume *v, const struct volume_config *c, struct error *err)
-{
-	v->accept_rollback = c->accept_rollback;
-	if (!c->state_dir)
-		return 0;
-	v->state_dir = strdup(c->state_dir);
-	if (!v->state_dir)
-		return error_set(err, -ENOMEM, "out of memory");
-
-	int r = state_load(v->state_dir, v->id, &v->seen, err);
-
-	if (r == -EBADMSG && c->accept_rollback)
-		r = 0;
-	return r;
-}
-
-static void save_state(struct volume *v, uint64_t manifest, uint64_t group)
-{
-	struct state now = {.manifest = manifest, .group = group};
-	struct error e = {0};
-
-	if (!v->state_dir || (now.manifest == v->seen.manifest && now.group == v->seen.group))
-		return;
-	v->seen_saved_ns = env_now_ns();
-	if (state_save(v->state_dir, v->id, &now, &e) < 0) {
-		diag(DIAG_WARNING, "volume", "%s; a store that is rolled back will not be noticed",
-			e.text);
-		free(TAKE(v->state_dir)); /* said once */
-		return;
-	}
-	v->seen = now;
-}
-
 static void tick(void *arg)
 {
 	struct volume *v = arg;
@@ -167,7 +122,7 @@ static void tick(void *arg)
 		return;
 	struct manifest *m = index_manifest(v->index);
 
-	save_state(v, m->number, log_acked(v->log));
+	volume_state_save(v, m->number, log_acked(v->log));
 	manifest_unref(m);
 }
 
@@ -310,7 +265,7 @@ static int become_writer(struct volume *v, const struct volume_config *c,
 	v->index = t.index;
 	v->claim = t.claim;
 	v->last_group = t.last_group;
-	r = check_rollback(v, t.manifest->number, t.last_group, err);
+	r = volume_state_check(v, t.manifest->number, t.last_group, err);
 	manifest_unref(t.manifest);
 	if (r < 0)
 		return r;
@@ -422,9 +377,16 @@ static int start_tasks(struct volume *v, const struct volume_config *c, struct e
 	struct control_ops ops = {.call = volume_control_call, .arg = v};
 	int r = maintenance_start(&mo, &v->maintenance, err);
 
-	if (r == 0 && c->control_path)
-		r = control_start(c->control_path, &ops, &v->control, err);
-	return r;
+	struct error e = {0};
+
+	if (r < 0 || !c->control_path)
+		return r;
+	r = control_start(c->control_path, &ops, &v->control, &e);
+	if (r == -EADDRINUSE)
+		return error_set(err, r, "%s", e.text);
+	if (r < 0)
+		diag(DIAG_WARNING, "volume", "%s; zerofs(1) cannot reach this process", e.text);
+	return 0;
 }
 
 static int open_writer(struct volume *v, const struct volume_config *c,
@@ -436,7 +398,7 @@ static int open_writer(struct volume *v, const struct volume_config *c,
 	if (r == 0)
 		r = manifest_read(v->store, v->keys, &m, err);
 	if (r == 0) /* before anything is written to a store that was rolled back */
-		r = check_rollback(v, m->number, UINT64_MAX, err);
+		r = volume_state_check(v, m->number, UINT64_MAX, err);
 	manifest_unref(m);
 	if (r == 0)
 		r = become_writer(v, c, ret_holder, err);
@@ -469,7 +431,7 @@ static int open_follower(struct volume *v, const struct volume_config *c, struct
 
 	struct manifest *m = index_manifest(v->index);
 
-	r = check_rollback(v, m->number, group, err);
+	r = volume_state_check(v, m->number, group, err);
 	manifest_unref(m);
 	if (r == 0)
 		r = open_data(v, c, err);
@@ -499,8 +461,10 @@ static int volume_release(struct volume *v, enum release how, struct error *err)
 				       closes */
 	if (v->log)
 		r = log_close(v->log, how != RELEASE_CLEAN || atomic_load(&v->fenced), err);
-	if (v->lease)
-		lease_stop(v->lease, how != RELEASE_ABANDON && r == 0 && !atomic_load(&v->fenced));
+	bool release = how == RELEASE_NOTHING || (how == RELEASE_CLEAN && r == 0);
+
+	lease_stop(volume_stop_lease(v), release && !atomic_load(&v->fenced));
+	volume_stop_set(v->stop, NULL);
 	vfs_engine_free(v->engine); /* inodes hold file state that belongs to data */
 	data_close(v->data);
 	if (v->follower)
@@ -513,7 +477,8 @@ static int volume_release(struct volume *v, enum release how, struct error *err)
 	else
 		store_close(v->store);
 	budget_free(v->budget);
-	free(v->state_dir);
+	if (v->state_fd >= 0)
+		(void)close(v->state_fd); /* a directory */
 	free(v->url);
 	free(v);
 	return r;
@@ -534,6 +499,7 @@ static int volume_new(const struct volume_config *c, struct volume **ret, struct
 	}
 	v->memory = c->memory;
 	v->writer = !c->read_only;
+	v->state_fd = -1;
 	v->opened_ns = env_now_ns();
 	identity_of_process(&v->me);
 	*ret = v;
@@ -549,6 +515,7 @@ int volume_format(const struct volume_config *c, struct error *err)
 	if (r < 0)
 		return r;
 	v->writer = true;
+	volume_state_open(v, c);
 	r = open_store(v, c, true, err);
 	if (r == 0)
 		r = keys_create(v->store, &ko, &v->keys, err);
@@ -573,11 +540,19 @@ int volume_open(const struct volume_config *c, struct volume **ret,
 
 	if (r < 0)
 		return r;
-	r = open_store(v, c, c->create, err);
+	volume_state_open(v, c);
+	bool create = volume_state_may_create(v, c);
+
+	r = open_store(v, c, create, err);
 	if (r == 0)
-		r = open_keys(v, c, &only_readable, err);
+		r = open_keys(v, c, create, &only_readable, err);
+	if (r == -ENOENT && c->create && !create && v->writer)
+		r = error_set(err, -ENODEV,
+			"this machine has seen a volume at %s, and nothing is there now: is its disk mounted? "
+			"(zerofs format would make a new one)",
+			c->url);
 	if (r == 0)
-		r = load_state(v, c, err);
+		r = volume_state_load(v, c, err);
 	if (r == 0 && only_readable && v->writer)
 		r = error_set(err, -EPROTONOSUPPORT,
 			"%s uses a feature that this version can only read; open it read-only",
@@ -589,6 +564,8 @@ int volume_open(const struct volume_config *c, struct volume **ret,
 			v, RELEASE_NOTHING, NULL); /* the first error is the one to tell */
 		return r;
 	}
+	v->stop = c->stop;
+	volume_stop_set(v->stop, v);
 	*ret = v;
 	return 0;
 }
@@ -625,8 +602,9 @@ int volume_close(struct volume *v, struct error *err)
 		if (r == 0) {
 			struct manifest *m = index_manifest(v->index);
 
+			control_stop(TAKE(v->control)); /* it looks at what goes now */
 			maintenance_stop(TAKE(v->maintenance));
-			save_state(v, m->number, log_acked(v->log));
+			volume_state_save(v, m->number, log_acked(v->log));
 			manifest_unref(m);
 		}
 	} else if (v->engine) {
@@ -641,20 +619,15 @@ int volume_close(struct volume *v, struct error *err)
 	return r < 0 ? r : closed;
 }
 
+void volume_discard(struct volume *v)
+{
+	(void)volume_release(v, RELEASE_NOTHING, NULL); /* nobody has a change to lose */
+}
+
 void volume_abandon(struct volume *v)
 {
 	volume_cancel(v);
 	(void)volume_release(v, RELEASE_ABANDON, NULL); /* a process that died tells nobody */
-}
-
-void volume_cancel(struct volume *v)
-{
-	store_cancel(v->store);
-	budget_cancel(v->budget);
-	if (v->lease)
-		lease_cancel(v->lease);
-	if (v->index)
-		index_cancel(v->index);
 }
 
 int volume_flush(struct volume *v, struct error *err)

@@ -7,6 +7,7 @@
  * together with vfs/vfs.h. It is the one place that sees all layers.
  */
 #include "core/base/error.h"
+#include "core/base/thread.h"
 #include "core/vfs/atime.h"
 #include "core/vfs/check.h"
 
@@ -68,8 +69,9 @@ struct volume_config {
 	bool strict_lease; /* lease = "strict" */
 	bool exclusive;	   /* the front end's kernel owns sizes and times: said in the claim */
 	struct atime_policy atime;
-	bool accept_rollback; /* the store is older than what this machine has seen, and that is
-				 wanted */
+	bool accept_rollback;	  /* the store is older than what this machine has seen, and that is
+				     wanted */
+	struct volume_stop *stop; /* NULL = none; lives longer than the volume */
 	const struct volume_hooks *hooks;
 	void (*waiting)(
 		void *arg, const struct volume_holder *holder); /* waiting for a closing holder */
@@ -92,6 +94,8 @@ int volume_open(const struct volume_config *c, struct volume **ret,
 /* Makes everything durable, releases the claim, frees. All files must have been released. The error
  * says what was not stored. */
 int volume_close(struct volume *v, struct error *err);
+/* Closes a volume that nobody has used yet: nothing is waited for, the claim is released. */
+void volume_discard(struct volume *v);
 /* As if the process had died: nothing is flushed or released. For tests. */
 void volume_abandon(struct volume *v);
 
@@ -112,8 +116,18 @@ char *volume_status_json(struct volume *v);
 /* Gives back memory that only makes later reads faster; a part of the caches stays. For a program
  * that has been idle for a while. Writes memtables to tables when they are worth one. */
 void volume_trim(struct volume *v);
-/* Makes waiting calls fail soon: for a shutdown that must not wait for a store that hangs. */
+/* Makes waiting calls fail soon: for a shutdown that must not wait for a store that hangs. The
+ * volume must not be closed at the same time. */
 void volume_cancel(struct volume *v);
+/* The same for a thread that does not own the volume, while another one opens or closes it: does
+ * nothing when there is none. */
+struct volume_stop {
+	struct mutex lock;
+	struct volume *volume; /* guarded by lock */
+};
+void volume_stop_init(struct volume_stop *s);
+void volume_stop_now(struct volume_stop *s);
+void volume_stop_done(struct volume_stop *s);
 /*
  * fsck of an open volume; a follower's is checked at one state of it, whatever its writer does
  * meanwhile. `o` as the caller knows it: data, finding, progress, arg. 0 when all was looked at;

@@ -269,7 +269,7 @@ static void kick_threads(struct loop *l)
 	}
 }
 
-int loop_run(struct loop *l, struct error *err)
+int loop_start(struct loop *l, struct error *err)
 {
 	struct sigaction sa = {.sa_handler = on_wake_signal};
 
@@ -278,6 +278,17 @@ int loop_run(struct loop *l, struct error *err)
 		return error_set(err, -errno, "cannot set a signal handler");
 	if (!add_thread(l))
 		return error_set(err, -ENOMEM, "cannot start a thread to serve requests");
+	return 0;
+}
+
+int loop_run(struct loop *l, struct error *err)
+{
+	if (atomic_load(&l->nthreads) == 0) {
+		int r = loop_start(l, err);
+
+		if (r < 0)
+			return r;
+	}
 	while (sem_wait(&l->ended) < 0 && errno == EINTR)
 		;
 	while (atomic_load(&l->alive) > 0) {

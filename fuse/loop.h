@@ -39,7 +39,10 @@ struct loop_options {
 
 /* 0, -ENOMEM. */
 int loop_new(const struct loop_options *o, struct loop **ret);
-/* Serves until the mount is gone or loop_stop. Returns 0, or the negative errno of the device. */
+/* Starts the first thread: from here on requests are answered. loop_run follows. 0 or an error. */
+int loop_start(struct loop *l, struct error *err);
+/* Serves until the mount is gone or loop_stop; starts when that was not done. Returns 0, or the
+ * negative errno of the device. */
 int loop_run(struct loop *l, struct error *err);
 /* Ends loop_run soon; requests under way are finished. From any thread. */
 void loop_stop(struct loop *l);

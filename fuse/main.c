@@ -8,21 +8,22 @@
  */
 #include "core/base/cleanup.h"
 #include "core/base/diag.h"
+#include "core/base/process.h"
 #include "core/base/thread.h"
 #include "core/config/config.h"
 #include "core/configure.h"
-#include "core/net/control.h"
 #include "core/password.h"
-#include "core/paths.h"
 #include "core/seal/secret.h"
 #include "core/store/url.h"
 #include "core/vfs/vfs.h"
 #include "core/volume.h"
+#include "fuse/ending.h"
 #include "fuse/idle.h"
 #include "fuse/loop.h"
 #include "fuse/mount.h"
 #include "fuse/ops.h"
 #include "fuse/options.h"
+#include "fuse/places.h"
 #include "fuse/remount.h"
 
 #include <fcntl.h>
@@ -32,6 +33,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <syslog.h>
@@ -47,17 +49,15 @@ struct program {
 	struct options options;
 	char *password;
 	char *url; /* canonical */
-	char state_dir[512], control[512];
-	char by_mountpoint[512]; /* a link to `control` that a mount point leads to, whatever
-				    fsname= says */
+	struct places places;
 	struct volume *volume;
+	struct volume_stop stop;
 	struct mount *mount;
 	struct loop *loop;
 	struct ops ops;
-	int ready;	      /* pipe to the waiting parent, -1 = none */
-	_Atomic bool serving; /* volume, mount and loop are there */
-	_Atomic bool ending;
-	struct thread signals;
+	bool served; /* a request may have been answered */
+	int ready;   /* pipe to the waiting parent, -1 = none */
+	struct ending ending;
 };
 
 static int fail(const struct program *p, const struct error *e, int r)
@@ -105,8 +105,9 @@ static int open_volume(struct program *p, struct error *err)
 	configure_volume(o->config, &c);
 	c.url = o->source;
 	c.password = p->password;
-	c.state_dir = *p->state_dir ? p->state_dir : NULL;
-	c.control_path = o->read_only ? NULL : p->control;
+	c.state_dir = *p->places.state_dir ? p->places.state_dir : NULL;
+	c.control_path = o->read_only || !*p->places.control ? NULL : p->places.control;
+	c.stop = &p->stop;
 	c.create = o->create;
 	c.read_only = o->read_only;
 	c.force = o->force;
@@ -133,63 +134,13 @@ static int open_volume(struct program *p, struct error *err)
 	return r;
 }
 
-/*
- * Ends the service: the loop returns, main closes the volume. A second signal stops waiting for the
- * store. Before the mount works there is nothing to lose: a volume that is left as it is opens
- * again.
- */
-static void on_signal(struct program *p)
-{
-	if (!atomic_load(&p->serving))
-		_exit(EXIT_FAILED);
-	if (atomic_exchange(&p->ending, true)) {
-		volume_cancel(p->volume);
-		return;
-	}
-	mount_detach(p->mount);
-	loop_stop(p->loop);
-}
-
-static void signal_thread(void *arg)
-{
-	struct program *p = arg;
-	sigset_t set;
-	int signo;
-
-	sigemptyset(&set);
-	sigaddset(&set, SIGTERM);
-	sigaddset(&set, SIGINT);
-	sigaddset(&set, SIGHUP);
-	sigaddset(&set, SIGUSR1); /* from main: the program ends */
-	for (;;) {
-		if (sigwait(&set, &signo) != 0)
-			return;
-		if (signo == SIGUSR1)
-			return;
-		on_signal(p);
-	}
-}
-
-static void block_signals(void)
-{
-	sigset_t set;
-
-	sigemptyset(&set);
-	sigaddset(&set, SIGTERM);
-	sigaddset(&set, SIGINT);
-	sigaddset(&set, SIGHUP);
-	sigaddset(&set, SIGUSR1);
-	(void)sigprocmask(SIG_BLOCK, &set, NULL); /* cannot fail with these arguments */
-	(void)signal(SIGPIPE, SIG_IGN);
-}
-
 /* A follower sees what the writer did, once a second. */
 static void poll_thread(void *arg)
 {
 	struct program *p = arg;
 	struct diag_limit limit = {0};
 
-	while (!atomic_load(&p->ending)) {
+	while (!atomic_load(&p->ending.begun)) {
 		struct error e = {0};
 
 		env_sleep_ms(POLL_FOLLOWER_MS);
@@ -199,14 +150,16 @@ static void poll_thread(void *arg)
 	}
 }
 
-/* From here on messages go to syslog, and the parent may exit. */
-static void become_daemon(struct program *p)
+/* From here on messages go to syslog, and the parent may exit. False: it has gone, and whoever
+ * ended it wants no mount. */
+static bool become_daemon(struct program *p)
 {
 	static const struct diag_sink sink = {.message = to_syslog};
 	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 
 	if (p->ready < 0)
-		return;
+		return true;
+	(void)prctl(PR_SET_PDEATHSIG, 0); /* cannot fail */
 	(void)!chdir("/"); /* so that no directory is kept busy; all paths have been opened */
 	openlog("zerofs-mount", LOG_PID, LOG_DAEMON);
 	diag_set_sink(&sink);
@@ -217,8 +170,37 @@ static void become_daemon(struct program *p)
 		if (null > STDERR_FILENO)
 			(void)close(null);
 	}
-	(void)!write(p->ready, "", 1); /* a parent that was killed needs no word */
+	bool heard = write(p->ready, "", 1) == 1;
+
 	(void)close(p->ready);
+	return heard;
+}
+
+static bool is_wanted(struct program *p)
+{
+	bool wanted = ending_serving(&p->ending, p->mount, p->loop);
+
+	if (wanted && !p->options.read_only)
+		places_show(&p->places);
+	return wanted && become_daemon(p);
+}
+
+/* Until the mount has gone, or a signal. */
+static int run_loop(struct program *p, struct error *err)
+{
+	int r = loop_start(p->loop, err);
+
+	if (r < 0)
+		return r;
+	p->served = true;
+	bool wanted = is_wanted(p);
+
+	if (!wanted)
+		loop_stop(p->loop);
+	r = loop_run(p->loop, err);
+	if (wanted || r < 0)
+		return r;
+	return error_set(err, -ECANCELED, "ended by a signal before the mount was ready");
 }
 
 static int serve(struct program *p, struct error *err)
@@ -248,24 +230,18 @@ static int serve(struct program *p, struct error *err)
 	if (r == 0 && p->ops.keep_pages)
 		r = ops_locks_start(&p->ops, mount_fd(p->mount));
 	if (r < 0)
-		return error_set(err, r, "cannot start serving: %s", strerror(-r));
-	atomic_store(&p->serving, true);
-	if (!p->options.read_only) {
-		(void)unlink(p->by_mountpoint); /* left by a process that died */
-		if (symlink(p->control, p->by_mountpoint) < 0)
-			diag(DIAG_WARNING, "fuse", "cannot make %s: %s", p->by_mountpoint,
-				strerror(errno));
-	}
-	become_daemon(p);
-	r = loop_run(p->loop, err);
-	atomic_store(&p->ending, true);
+		(void)error_set(err, r, "cannot start serving: %s", strerror(-r));
+	else
+		r = run_loop(p, err);
+	atomic_store(&p->ending.begun, true);
 	ops_locks_stop(&p->ops);
 	thread_join(&poller);
 	idle_stop(&idle);
+	mount_close(p->mount); /* first: nobody serves what unmounting may ask for */
 	mount_detach(p->mount);
-	if (!p->options.read_only)
-		(void)unlink(
-			p->by_mountpoint); /* it leads nowhere now; the next mount replaces it */
+	places_hide(&p->places);
+	if (!p->served)
+		return r;
 	/* The signal thread stays until the volume is closed: a second signal must still be heard.
 	 */
 	struct error close_error = {0};
@@ -283,19 +259,23 @@ static int serve(struct program *p, struct error *err)
 static int run(struct program *p)
 {
 	struct error e = {0};
-	int r = thread_start(&p->signals, "signals", signal_thread, p);
+	int r;
 
+	volume_stop_init(&p->stop);
+	r = ending_start(&p->ending, &p->stop);
 	if (r < 0)
-		return fail(p, NULL, r);
+		return fail(p, &e, error_set(&e, r, "cannot start a thread: %s", strerror(-r)));
 	r = open_volume(p, &e);
+	if (r == 0)
+		ending_mounting(&p->ending);
 	if (r == 0)
 		r = mount_open(&p->options, volume_url(p->volume), &p->mount, &e);
 	if (r == 0)
 		r = serve(p, &e);
 	if (p->volume)
-		(void)volume_close(p->volume, NULL); /* not mounted: nothing was changed */
-	(void)pthread_kill(p->signals.u.pthread, SIGUSR1);
-	thread_join(&p->signals);
+		volume_discard(p->volume); /* not mounted: nothing was changed */
+	ending_done(&p->ending);
+	volume_stop_done(&p->stop);
 	loop_free(p->loop);
 	mount_free(p->mount);
 	return r < 0 ? fail(p, &e, r) : EXIT_OK;
@@ -308,6 +288,7 @@ static int wait_for_daemon(int fd, pid_t child)
 	int status;
 	ssize_t n;
 
+	ending_unblock_signals(); /* they end us, and so the child */
 	do
 		n = read(fd, &byte, 1);
 	while (n < 0 && errno == EINTR);
@@ -331,7 +312,7 @@ static int start(struct program *p)
 	}
 	(void)fflush(NULL);
 
-	pid_t child = fork();
+	pid_t parent = getpid(), child = fork();
 
 	if (child < 0) {
 		perror("zerofs-mount: fork");
@@ -343,6 +324,9 @@ static int start(struct program *p)
 	}
 	(void)close(fds[0]);
 	(void)setsid();
+	/* A parent that is ended before the mount works takes the child along. */
+	if (prctl(PR_SET_PDEATHSIG, SIGTERM) < 0 || getppid() != parent)
+		return EXIT_FAILED;
 	p->ready = fds[1];
 	return run(p);
 }
@@ -383,15 +367,9 @@ static int prepare(struct program *p, struct error *err)
 	if (r < 0)
 		return r;
 	if (!realpath(p->options.mountpoint, mountpoint))
-		return error_set(err, -errno, "cannot use %s as mount point: %s",
-			p->options.mountpoint, strerror(errno));
+		return mount_point_error(p->options.mountpoint, errno, err);
 	p->options.mountpoint = mountpoint;
-	r = control_path(p->url, !p->options.read_only, p->control, sizeof p->control, err);
-	if (r == 0)
-		r = control_path_of_mountpoint(
-			mountpoint, p->by_mountpoint, sizeof p->by_mountpoint, err);
-	if (r == 0)
-		r = paths_state(p->state_dir, sizeof p->state_dir, err);
+	r = places_find(&p->places, p->url, mountpoint, !p->options.read_only, err);
 	if (r == 0)
 		r = password_get(p->options.config, p->options.create, &p->password, err);
 	config_forget(p->options.config, "storage.encryption_password");
@@ -422,7 +400,7 @@ static int mount_volume(struct program *p)
 	if (!p->options.debug) /* file contents must not reach a core file */
 		(void)setrlimit(RLIMIT_CORE, &no_core);
 	limit_allocator();
-	block_signals();
+	ending_block_signals();
 	int r = prepare(p, &e);
 
 	r = r < 0 ? fail(p, &e, r) : start(p);
@@ -443,8 +421,13 @@ int main(int argc, char **argv)
 	static struct program p;
 	struct options *o = &p.options;
 	struct error e = {0};
-	int r = options_parse(argc, argv, o, &e);
+	int r = process_prepare(&e);
 
+	if (r < 0) {
+		(void)fprintf(stderr, "zerofs-mount: %s\n", e.text);
+		return EXIT_FAILED;
+	}
+	r = options_parse(argc, argv, o, &e);
 	if (r == 0 && o->help) {
 		options_usage();
 	} else if (r == 0 && o->version) {

@@ -325,7 +325,7 @@ stage()
 	cp -r packaging "$STAGE/shell/packaging"
 	rm -rf "$STAGE/posix"
 	cp -r tests/posix "$STAGE/posix"
-	for f in fuse/zerofs-mount cli/zerofs tests/shell/fsx tests/shell/journal tests/shell/plant tests/posix/conform; do cp "$dir/$f" "$STAGE/$1/" || return; done
+	for f in fuse/zerofs-mount cli/zerofs tests/shell/fsx tests/shell/journal tests/shell/nomem.so tests/shell/plant tests/posix/conform; do cp "$dir/$f" "$STAGE/$1/" || return; done
 	chmod -R a+rX "$STAGE"
 }
 

@@ -10,6 +10,7 @@
 #include "core/base/bytes.h"
 #include "core/base/hex.h"
 #include "core/index/record.h"
+#include "core/seal/fields.h"
 
 #include <jansson.h>
 #include <stdarg.h>
@@ -459,17 +460,16 @@ int manifest_decode(struct slice json, struct manifest **ret, struct error *err)
 	CLEANUP(manifest_unref_p) struct manifest *m = NULL;
 	CLEANUP(json_unref_p) json_t *root = NULL;
 	struct in in = {.err = err};
-	json_error_t at;
 	int r;
 
 	if (json.len > MANIFEST_JSON_MAX)
 		return error_set(
 			err, -EBADMSG, "manifest: larger than %u bytes", MANIFEST_JSON_MAX);
-	root = json_loadb((const char *)json.data, json.len, JSON_REJECT_DUPLICATES, &at);
-	if (!root && json_error_code(&at) == json_error_out_of_memory)
-		return error_set(err, -ENOMEM, "no memory for the manifest");
-	if (!json_is_object(root))
-		return error_set(err, -EBADMSG, "manifest: not a JSON object");
+	r = fields_parse(json, &root, err);
+	if (r < 0) {
+		(void)error_prefix(err, "manifest");
+		return r;
+	}
 	m = manifest_new();
 	if (!m)
 		return error_set(err, -ENOMEM, "no memory for the manifest");

@@ -24,6 +24,7 @@
 #include <unistd.h>
 
 #define REQUEST_MAX 4096
+#define RUNTIME_ROOM 60 /* bytes of a socket's address for what follows the directory */
 
 struct control {
 	struct control_ops ops; /* immutable */
@@ -39,6 +40,17 @@ struct connection {
 	int fd;
 };
 
+/* The user's own, as it should be: not another user's kept through su or sudo, not one that has
+ * gone, and short enough for the name of a socket below it. */
+static bool is_runtime_dir(const char *path)
+{
+	struct stat st;
+
+	return path && *path == '/' && strlen(path) + RUNTIME_ROOM < sizeof(struct sockaddr_un) &&
+	       stat(path, &st) == 0 && S_ISDIR(st.st_mode) && st.st_uid == geteuid() &&
+	       access(path, W_OK | X_OK) == 0;
+}
+
 int control_path(const char *canonical_url, bool make, char *out, size_t size, struct error *err)
 {
 	const char *runtime = getenv("XDG_RUNTIME_DIR");
@@ -46,7 +58,7 @@ int control_path(const char *canonical_url, bool make, char *out, size_t size, s
 	char id[33], dir[256];
 	struct stat st;
 
-	if (runtime && *runtime)
+	if (is_runtime_dir(runtime))
 		(void)snprintf(dir, sizeof dir, "%s/zerofs", runtime);
 	else
 		(void)snprintf(dir, sizeof dir, "/tmp/zerofs-%u", geteuid());
@@ -265,8 +277,11 @@ int control_start(
 
 	if (r == 0 && !(c->workers = workers_new("control", CONTROL_CONNECTIONS_MAX)))
 		r = error_set(err, -ENOMEM, "out of memory");
-	if (r == 0)
+	if (r == 0) {
 		r = thread_start(&c->acceptor, "control", acceptor_main, c);
+		if (r < 0)
+			(void)error_set(err, r, "cannot start a thread: %s", strerror(-r));
+	}
 	if (r < 0) {
 		if (c->listener >= 0)
 			(void)close(c->listener);

@@ -26,9 +26,9 @@ struct control_ops {
 };
 
 /*
- * The socket's path for a store: $XDG_RUNTIME_DIR/zerofs/ID.sock, else /tmp/zerofs-UID/ID.sock, ID
- * from a hash of the canonical address. Makes the directory when `make`. 0, -EACCES (a directory
- * there that is not ours).
+ * The socket's path for a store: $XDG_RUNTIME_DIR/zerofs/ID.sock when that is this user's and may
+ * be written, else /tmp/zerofs-UID/ID.sock, ID from a hash of the canonical address. Makes the
+ * directory when `make`. 0, -EACCES (a directory there that is not ours).
  */
 int control_path(const char *canonical_url, bool make, char *out, size_t size, struct error *err);
 /* Where a mount leaves a link to its socket, by its mount point (an absolute path without links).

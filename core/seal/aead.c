@@ -26,6 +26,7 @@ static_assert(AEAD_TAG_BYTES == crypto_aead_chacha20poly1305_ietf_ABYTES, "tag s
 static tss_t thread_end; /* its destructor frees the context of a thread that ends */
 static bool thread_end_works;
 static _Thread_local EVP_CIPHER_CTX *thread_context;
+static EVP_CIPHER *cipher; /* NULL: libcrypto does not offer it */
 static _Atomic bool evp_disabled;
 
 static void free_context(void *context)
@@ -39,6 +40,13 @@ __attribute__((constructor)) static void aead_setup(void)
 	int r = sodium_init(); /* picks the fast code; without it the portable one runs */
 
 	(void)r;
+	/* Now, and not with the first frame: what libcrypto cannot set up for want of memory it
+	 * uses all the same. */
+	if (OPENSSL_init_crypto(0, NULL) == 1)
+		cipher = EVP_CIPHER_fetch(NULL, "ChaCha20-Poly1305", NULL);
+	if (!cipher)
+		ERR_clear_error();
+	atomic_init(&evp_disabled, !cipher);
 	thread_end_works = tss_create(&thread_end, free_context) == thrd_success;
 }
 
@@ -50,16 +58,13 @@ static EVP_CIPHER_CTX *context_get(void)
 	if (thread_context || !thread_end_works)
 		return thread_context;
 	EVP_CIPHER_CTX *c = EVP_CIPHER_CTX_new();
-	EVP_CIPHER *cipher = EVP_CIPHER_fetch(NULL, "ChaCha20-Poly1305", NULL);
-	bool ok = c && cipher && EVP_CIPHER_get_iv_length(cipher) == NONCE_BYTES &&
+	bool ok = c && EVP_CIPHER_get_iv_length(cipher) == NONCE_BYTES &&
 		  EVP_CipherInit_ex2(c, cipher, NULL, NULL, 1, NULL) == 1 &&
 		  tss_set(thread_end, c) == thrd_success;
 
-	EVP_CIPHER_free(cipher); /* the context holds a reference of its own */
 	if (!ok) {
 		EVP_CIPHER_CTX_free(c);
 		ERR_clear_error();
-		atomic_store_explicit(&evp_disabled, !cipher, memory_order_relaxed);
 		return NULL;
 	}
 	thread_context = c;

@@ -11,17 +11,37 @@
 
 #define HEX_MAX_BYTES 64u /* longest value that fields_put_hex takes */
 
+/* jansson calls a text wrong for which it finds no memory, most of the time. */
+static _Thread_local bool out_of_memory;
+
+static void *noting_malloc(size_t n)
+{
+	void *p = malloc(n);
+
+	if (!p)
+		out_of_memory = true;
+	return p;
+}
+
+__attribute__((constructor)) static void note_out_of_memory(void)
+{
+	json_set_alloc_funcs(noting_malloc, free);
+}
+
 int fields_parse(struct slice text, json_t **ret, struct error *err)
 {
 	json_error_t why;
-	json_t *root = json_loadb((const char *)text.data, text.len, JSON_REJECT_DUPLICATES, &why);
+	json_t *root;
 
-	if (!root) {
-		if (json_error_code(&why) == json_error_out_of_memory)
-			return error_set(err, -ENOMEM, "no memory to parse JSON");
+	out_of_memory = false;
+	root = json_loadb((const char *)text.data, text.len, JSON_REJECT_DUPLICATES, &why);
+	if (out_of_memory) { /* also of a result, which then lacks something */
+		json_decref(root);
+		return error_set(err, -ENOMEM, "no memory to parse JSON");
+	}
+	if (!root)
 		return error_set(
 			err, -EBADMSG, "JSON is wrong in line %d, column %d", why.line, why.column);
-	}
 	if (!json_is_object(root)) {
 		json_decref(root);
 		return error_set(err, -EBADMSG, "JSON is not an object");

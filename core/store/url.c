@@ -357,6 +357,17 @@ void store_stack_close(struct store_stack *st)
 	*st = (struct store_stack){0};
 }
 
+int store_url_path(const char *url, char **ret, struct error *err)
+{
+	CLEANUP(address_done) struct address a = {0};
+	int r = parse(url, &a, err);
+
+	if (r < 0)
+		return r;
+	*ret = a.scheme == SCHEME_FILE ? TAKE(a.place) : NULL;
+	return 0;
+}
+
 int store_url_canonical(const char *url, char **ret, struct error *err)
 {
 	CLEANUP(address_done) struct address a = {0};

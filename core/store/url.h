@@ -45,5 +45,7 @@ void store_stack_close(struct store_stack *st);
  * request.
  */
 int store_url_canonical(const char *url, char **ret, struct error *err);
+/* The local directory that the address means, a new string, or NULL where it means none. */
+int store_url_path(const char *url, char **ret, struct error *err);
 
 #endif
