@@ -68,7 +68,7 @@ room "$(($(df --output=used -k "$STORE" | tail -n 1) + 100))k"
 head -c 3000000 "$WORK/big" >"$MNT/last"
 zerofs umount "$MNT" 2>"$WORK/umount" &
 umount=$!
-wait_until 20 grep -q 'No space left on device' "$WORK/umount" || fail "umount does not say why it waits: $(cat "$WORK/umount")"
+wait_until 20 grep -qs "No space left on device" "$WORK/umount" || fail "umount does not say why it waits: $(cat "$WORK/umount")"
 kill -0 "$PID" || fail "the process has given up"
 room 200m
 wait "$umount" || fail "umount failed: $(cat "$WORK/umount")"

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # A process is stopped, another one takes over by force, and the first one goes on: it answers and stores nothing any more.
 # as: user
+# long: a successor by force waits for the lease of the one before
 . "${0%/*}/functions.sh"
 mount_volume
 echo old >"$MNT/file"
