@@ -207,16 +207,28 @@ void log_submit(struct log *l, struct segment *s)
 
 /* ---- groups ---- */
 
+/* The wall clock as a journal has it; a clock that stands beyond the years 1677 to 2262 gives their
+ * end. */
+static int64_t wall_time_ns(void)
+{
+	struct timespec now = env_realtime();
+	int64_t ns;
+
+	if (__builtin_mul_overflow((int64_t)now.tv_sec, (int64_t)1000000000, &ns) ||
+		__builtin_add_overflow(ns, (int64_t)now.tv_nsec, &ns))
+		return now.tv_sec < 0 ? INT64_MIN : INT64_MAX;
+	return ns;
+}
+
 /* The plain journal of the group. */
 static int encode(struct log *l, struct group *g, const struct buf *block, struct buf *out)
 {
 	struct group_private *gp = g->private;
-	struct timespec now = env_realtime();
 	CLEANUP(free_p) struct journal_segment *list = NULL;
 	struct journal j = {
 		.group = g->number,
 		.previous = l->previous,
-		.time_ns = (int64_t)now.tv_sec * 1000000000 + now.tv_nsec,
+		.time_ns = wall_time_ns(),
 		.nsegments = gp->nsegments, /* final: the journal is bound */
 		.block = buf_slice(block),
 	};
