@@ -161,8 +161,12 @@ int cmd_fsck(struct cli *c)
 		return status;
 	}
 	cli_config_done(&config);
-	if (r == -ENOENT)
-		(void)error_set(&e, r, "there is no volume at %s", c->argv[0]);
+	if (r == -ENOENT) {
+		struct error why = e;
+
+		(void)error_set(
+			&e, r, "there is no volume at %s: %s", c->argv[0], error_text(&why, r));
+	}
 	if (r < 0)
 		return cli_fail(c, r, &e);
 	begin(&o);

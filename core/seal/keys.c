@@ -288,7 +288,7 @@ int keys_open(struct store *s, const struct keys_options *o, struct volume_keys 
 		return r;
 	r = superblock_load(s, &sb, err);
 	if (r == -ENOENT)
-		return error_set(err, r, "there is no volume here (no %s)", SUPERBLOCK_KEY);
+		return error_set(err, r, "%s is missing", SUPERBLOCK_KEY);
 	if (r < 0)
 		return r;
 	struct error why = {0};
