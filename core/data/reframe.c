@@ -279,7 +279,7 @@ static int rewrite(struct file_data *f, uint64_t chunk, struct dirty_block *b,
 {
 	struct reader_source s = {.file = f, .view = GROUP_NOW, .stored_only = true};
 	struct chunk c = {0};
-	uint64_t encoded;
+	uint64_t encoded = 0;
 	int r = look(f, chunk, &c, &encoded, err);
 
 	if (r == 0 || (r > 0 && !has_stretch(&c))) {
