@@ -82,6 +82,9 @@ struct volume_config {
 
 void volume_config_init(struct volume_config *c);
 
+/* No volume is there, and this machine (`state_dir`, NULL = none) has never seen one there. False
+ * also when it cannot be told. Waits for the store. */
+bool volume_is_absent(const char *url, const char *state_dir);
 /* Makes a new volume at config->url and opens nothing. -EEXIST: there is one, or something else. */
 int volume_format(const struct volume_config *c, struct error *err);
 /*

@@ -4,6 +4,10 @@
 
 #include "core/base/cleanup.h"
 #include "core/base/diag.h"
+#include "core/seal/superblock.h"
+
+#include <stdlib.h>
+#include <unistd.h>
 
 #define UNNOTICED "a store that is rolled back will not be noticed"
 
@@ -76,4 +80,35 @@ void volume_state_save(struct volume *v, uint64_t manifest, uint64_t group)
 	else if (!v->state_failed)
 		diag(DIAG_WARNING, "volume", "%s; " UNNOTICED, e.text);
 	v->state_failed = e.code < 0;
+}
+
+/* What was there once may only be away for now. */
+static bool was_seen(const char *source, const char *state_dir)
+{
+	char *url = NULL, id[STATE_ID_MAX];
+	int r = store_url_canonical(source, &url, NULL);
+	int fd = r == 0 && state_dir ? state_open(state_dir, false, NULL) : -1;
+	bool seen = fd >= 0 && state_seen(fd, url, id);
+
+	if (fd >= 0)
+		(void)close(fd); /* only read from */
+	free(url);
+	return seen;
+}
+
+bool volume_is_absent(const char *source, const char *state_dir)
+{
+	const struct store_options o = {.create_root = false};
+	struct store_stack stack = {0};
+	struct superblock sb = {0};
+
+	if (was_seen(source, state_dir))
+		return false;
+	int r = store_open(source, &o, &stack, NULL);
+
+	if (r == 0)
+		r = superblock_load(stack.top, &sb, NULL);
+	superblock_done(&sb);
+	store_stack_close(&stack);
+	return r == -ENOENT;
 }

@@ -21,6 +21,7 @@
 #include "fuse/idle.h"
 #include "fuse/loop.h"
 #include "fuse/mount.h"
+#include "fuse/offer.h"
 #include "fuse/ops.h"
 #include "fuse/options.h"
 #include "fuse/places.h"
@@ -400,6 +401,8 @@ static int mount_volume(struct program *p)
 	if (!p->options.debug) /* file contents must not reach a core file */
 		(void)setrlimit(RLIMIT_CORE, &no_core);
 	limit_allocator();
+	if (!p->options.create && !p->options.read_only && !p->options.helper)
+		p->options.create = offer_new_volume(p->options.source);
 	ending_block_signals();
 	int r = prepare(p, &e);
 
