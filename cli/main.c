@@ -244,7 +244,12 @@ int main(int argc, char **argv)
 		return EXIT_FAILED;
 	}
 	struct cli c = {.config = config_new()};
-	int r = c.config ? parse_options(&c, argc, argv) : -1;
+
+	if (!c.config) {
+		(void)fputs("zerofs: out of memory\n", stderr);
+		return EXIT_FAILED;
+	}
+	int r = parse_options(&c, argc, argv);
 	int status = r > 0 ? EXIT_OK : EXIT_USAGE;
 
 	if (r == 0 && c.argc == 0) {

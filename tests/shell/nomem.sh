@@ -84,6 +84,13 @@ try_mount()
 	! is_mounted "$MNT" || fail "n=$n: a mount stayed"
 }
 
+# The first ones of all.
+for n in 1 2 3 4; do
+	for sticky in '' 1; do
+		preloaded zerofs ls "$STORE"
+		preloaded zerofs-mount "$STORE" "$WORK/nowhere"
+	done
+done
 end=$(($(date +%s) + 7)) round=0
 while [ "$(date +%s)" -lt $end ]; do
 	seed=$(((seed * 16807 + 1) % 2147483647)) round=$((round + 1))
